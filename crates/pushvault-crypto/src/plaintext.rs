@@ -1,0 +1,85 @@
+//! Plaintexts: wiped on drop, readable through one method.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// One secret in the clear. Its memory is wiped on drop, spare capacity included.
+///
+/// There is no `Clone` and no comparison, and `Debug` tells neither content nor length.
+pub struct Plaintext(Zeroizing<Vec<u8>>);
+
+impl Plaintext {
+    /// Takes the buffer over without copying it.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The secret bytes. This is the only way in, so that its uses can be counted.
+    #[must_use]
+    pub fn expose_secret(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Plaintext {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl From<String> for Plaintext {
+    /// Takes the text's buffer over without copying it.
+    fn from(text: String) -> Self {
+        Self::new(text.into_bytes())
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Plaintext([REDACTED])")
+    }
+}
+
+/// The secrets of one credential version in the clear, one per column.
+#[derive(Default)]
+pub struct Secrets {
+    /// The column `certificate`.
+    pub certificate: Option<Plaintext>,
+    /// The column `private_key`.
+    pub private_key: Option<Plaintext>,
+    /// The column `api_key`.
+    pub api_key: Option<Plaintext>,
+    /// The column `secret`.
+    pub secret: Option<Plaintext>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secrets([REDACTED])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_is_taken_over_and_not_copied() {
+        let text = String::from("-----BEGIN PRIVATE KEY-----");
+        let address = text.as_ptr();
+        let plaintext = Plaintext::from(text);
+        assert_eq!(plaintext.expose_secret().as_ptr(), address);
+    }
+
+    #[test]
+    fn debug_tells_nothing() {
+        let secrets = Secrets {
+            api_key: Some(Plaintext::from(String::from("canary"))),
+            ..Secrets::default()
+        };
+        let shown = format!("{secrets:?} {:?}", secrets.api_key);
+        assert!(!shown.contains("canary") && !shown.contains('6'), "{shown}");
+    }
+}

@@ -1,0 +1,74 @@
+//! The composition root: settings in, a service that listens out. `serve`, `dev` and the tests all call it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::{ConfigError, Settings};
+use crate::domain::audit::RequestContext;
+use crate::http::{Server, ServerError};
+use crate::service::{OpenError, Vault};
+use crate::store::{SchemaError, Store};
+
+/// A service that listens.
+pub struct Application {
+    vault: Arc<Vault>,
+    server: Server,
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The vault does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address cannot be had.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// Why the schema was not brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database refused.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+impl Application {
+    /// Opens the vault and binds the listener.
+    pub async fn build(settings: &Settings, context: &RequestContext) -> Result<Self, StartError> {
+        let vault = Arc::new(Vault::open(settings, context).await?);
+        Ok(Self {
+            server: Server::bind(&settings.server, &settings.limits, Arc::clone(&vault))?,
+            vault,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The vault behind it.
+    pub fn vault(&self) -> Arc<Vault> {
+        Arc::clone(&self.vault)
+    }
+
+    /// Serves until `stop` is ready; then lets the requests under way finish and closes the database's connections.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
+        let result = self.server.run(stop).await;
+        self.vault.close().await;
+        result
+    }
+}
+
+/// Applies the migrations that are missing and says how many they were.
+pub async fn migrate(settings: &Settings) -> Result<usize, MigrateError> {
+    let store = Store::new(&settings.database)?;
+    let result = store.migrate().await;
+    store.close().await;
+    Ok(result?)
+}

@@ -1,0 +1,147 @@
+//! `pushvault account`: accounts and their auth tokens.
+
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use super::operator::{Operator, explain};
+use super::{Failure, Format};
+use crate::config::Settings;
+use crate::domain::account::AccountStatus;
+use crate::domain::audit::Action;
+use crate::domain::principal::AccountScope;
+use crate::domain::sid::AccountSid;
+use crate::domain::text::FriendlyName;
+use crate::service::TokenRotation;
+
+#[derive(Subcommand)]
+pub(super) enum Verb {
+    /// Make an account. Its auth token is shown this once.
+    Create {
+        /// What a person calls it: at most 64 characters.
+        #[arg(long)]
+        friendly_name: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the accounts.
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show one account.
+    Show {
+        #[command(flatten)]
+        account: Account,
+    },
+    /// Refuse every call of an account, with 403 and code 20005, until it is activated again.
+    Suspend {
+        #[command(flatten)]
+        account: Account,
+    },
+    /// Let the calls of a suspended account in again.
+    Activate {
+        #[command(flatten)]
+        account: Account,
+    },
+    /// Make a new auth token, shown this once. The present one stays valid until --finish.
+    RotateToken {
+        #[command(flatten)]
+        account: Account,
+        /// The old tokens are invalid at once: for a token that leaked.
+        #[arg(long, conflicts_with = "finish")]
+        revoke_old: bool,
+        /// End a roll-over: only the newest token stays valid. Makes no new one.
+        #[arg(long)]
+        finish: bool,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Output {
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Args)]
+pub(super) struct Account {
+    /// The account's SID: AC and 32 hexadecimal digits.
+    #[arg(value_parser = AccountSid::parse)]
+    account_sid: AccountSid,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> {
+    let operator = Operator::open(settings).await?;
+    match verb {
+        Verb::Create { friendly_name, output } => create(&operator, friendly_name.as_deref(), output.format).await,
+        Verb::List { output } => Ok(output.format.print(&json!(operator.vault.accounts().await?))?),
+        Verb::Show { account } => show(&operator, &account).await,
+        Verb::Suspend { account } => set_status(&operator, &account, AccountStatus::Suspended).await,
+        Verb::Activate { account } => set_status(&operator, &account, AccountStatus::Active).await,
+        Verb::RotateToken {
+            account,
+            revoke_old,
+            finish,
+        } => {
+            let rotation = match (revoke_old, finish) {
+                (true, _) => TokenRotation::Replace,
+                (_, true) => TokenRotation::Finish,
+                _ => TokenRotation::Begin,
+            };
+            rotate_token(&operator, &account, rotation).await
+        }
+    }
+}
+
+async fn create(operator: &Operator, friendly_name: Option<&str>, format: Format) -> Result<(), Failure> {
+    let friendly_name = friendly_name.map_or(Ok(None), FriendlyName::parse)?;
+    let result = operator.vault.create_account(&operator.context, friendly_name).await;
+    let new = operator.audited(Action::AccountCreate, None, None, result).await?;
+    format.print(&json!({
+        "account_sid": new.account_sid,
+        "auth_token": new.auth_token.expose_secret(),
+    }))?;
+    Ok(())
+}
+
+async fn show(operator: &Operator, account: &Account) -> Result<(), Failure> {
+    let scope = AccountScope::for_operator(account.account_sid.clone());
+    let shown = operator
+        .vault
+        .account(&scope)
+        .await
+        .map_err(|error| explain(error, Some(&account.account_sid)))?;
+    Ok(account.output.format.print(&json!(shown))?)
+}
+
+async fn set_status(operator: &Operator, account: &Account, status: AccountStatus) -> Result<(), Failure> {
+    let action = match status {
+        AccountStatus::Active => Action::AccountActivate,
+        AccountStatus::Suspended => Action::AccountSuspend,
+    };
+    let sid = &account.account_sid;
+    let scope = AccountScope::for_operator(sid.clone());
+    let result = operator
+        .vault
+        .set_account_status(&operator.context, &scope, status)
+        .await;
+    let changed = operator.audited(action, Some(sid), Some(sid.as_str()), result).await?;
+    Ok(account.output.format.print(&json!(changed))?)
+}
+
+async fn rotate_token(operator: &Operator, account: &Account, rotation: TokenRotation) -> Result<(), Failure> {
+    let sid = &account.account_sid;
+    let scope = AccountScope::for_operator(sid.clone());
+    let result = operator.vault.rotate_token(&operator.context, &scope, rotation).await;
+    let token = operator
+        .audited(Action::AccountRotateToken, Some(sid), Some(sid.as_str()), result)
+        .await?;
+    let mut document = json!({ "account_sid": sid });
+    if let (Some(token), Some(fields)) = (token, document.as_object_mut()) {
+        fields.insert("auth_token".to_owned(), json!(token.expose_secret()));
+    }
+    Ok(account.output.format.print(&document)?)
+}

@@ -1,0 +1,93 @@
+//! The command line: one file for each verb.
+
+mod account;
+mod api_key;
+mod config;
+mod dev;
+mod healthcheck;
+mod kek;
+mod migrate;
+mod operator;
+mod output;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::telemetry::chain;
+
+pub(crate) use output::Format;
+
+/// The vault for push-notification credentials, behind the Twilio Credentials REST API.
+#[derive(Parser)]
+#[command(name = "pushvault", version, propagate_version = true)]
+struct Arguments {
+    /// A settings file (TOML); the environment PUSHVAULT__SECTION__KEY wins over it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve the API from a given Postgres.
+    Serve(serve::Arguments),
+    /// Serve the API from a Postgres of its own in a data directory, with an account ready to use.
+    Dev(dev::Arguments),
+    /// Bring the database schema up to date.
+    Migrate(migrate::Arguments),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Manage accounts and their auth tokens.
+    #[command(subcommand)]
+    Account(account::Verb),
+    /// Manage the API keys of an account.
+    #[command(subcommand)]
+    ApiKey(api_key::Verb),
+    /// Look after the root key (KEK).
+    #[command(subcommand)]
+    Kek(kek::Verb),
+    /// Ask the service that the settings describe whether it is alive.
+    Healthcheck,
+}
+
+/// Whatever went wrong, as text for a person.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program; 0 is success, 1 a failure that standard error tells, 2 a wrong command line.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(dispatch(arguments)));
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            output::error(&chain(failure.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let file = arguments.config;
+    let settings = || Settings::load(file.as_deref());
+    match arguments.verb {
+        Verb::Serve(arguments) => serve::run(settings()?, arguments).await?,
+        Verb::Dev(arguments) => dev::run(arguments).await?,
+        Verb::Migrate(arguments) => migrate::run(&settings()?, &arguments).await?,
+        Verb::Config(verb) => config::run(&settings()?, &verb)?,
+        Verb::Account(verb) => account::run(&settings()?, verb).await?,
+        Verb::ApiKey(verb) => api_key::run(&settings()?, verb).await?,
+        Verb::Kek(verb) => return kek::run(&settings()?, verb).await,
+        Verb::Healthcheck => healthcheck::run(&settings()?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

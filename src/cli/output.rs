@@ -1,0 +1,56 @@
+//! What commands print: data on standard output, complaints on standard error.
+
+use std::io::{self, Write as _};
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON document.
+    Json,
+}
+
+impl Format {
+    /// Prints a document: as it is, or as lines of `key: value`, with an empty line between the entries of a list.
+    pub(super) fn print(self, document: &Value) -> io::Result<()> {
+        match self {
+            Self::Json => line(&format!("{document:#}")),
+            Self::Text => line(text(document).trim_end()),
+        }
+    }
+}
+
+/// Prints a line.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{text}")?;
+    output.flush()
+}
+
+/// Tells what went wrong. There is nothing left to do where even that fails.
+pub(super) fn error(text: &str) {
+    let _closed = writeln!(io::stderr(), "pushvault: {text}");
+}
+
+fn text(document: &Value) -> String {
+    match document {
+        Value::Array(entries) => entries.iter().map(|entry| text(entry) + "\n").collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| format!("{key}: {}\n", scalar(value)))
+            .collect(),
+        other => scalar(other),
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

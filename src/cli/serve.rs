@@ -1,0 +1,43 @@
+//! `pushvault serve`: the service on a given Postgres.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::Failure;
+use super::operator;
+use crate::app::Application;
+use crate::config::Settings;
+use crate::telemetry;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Where to listen, instead of what the settings say; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(mut settings: Settings, arguments: Arguments) -> Result<(), Failure> {
+    telemetry::init(&settings.log, telemetry::stdout())?;
+    if let Some(listen) = arguments.listen {
+        settings.server.listen = listen;
+    }
+    let application = Application::build(&settings, &operator::context()).await?;
+    tracing::info!(address = %application.address(), "pushvault serves");
+    application.run(stop_signal()?).await?;
+    tracing::info!("pushvault stopped");
+    Ok(())
+}
+
+/// Ready at the first Ctrl-C or SIGTERM.
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,190 @@
+//! The settings as they are written: one field for each key of `config/default.toml`.
+
+use std::path::Path;
+
+use config::{Config, Environment, File, FileFormat};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::settings::ConfigError;
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// All sections.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSettings {
+    pub(super) server: RawServer,
+    pub(super) database: RawDatabase,
+    pub(super) kek: RawKek,
+    pub(super) authentication: RawAuthentication,
+    pub(super) limits: RawLimits,
+    pub(super) log: RawLog,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawServer {
+    pub(super) listen: String,
+    pub(super) public_url: String,
+    pub(super) workers: usize,
+    pub(super) shutdown_timeout_seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDatabase {
+    pub(super) url: SecretString,
+    pub(super) url_file: String,
+    pub(super) max_connections: u32,
+    pub(super) acquire_timeout_seconds: u64,
+    pub(super) statement_timeout_seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKek {
+    pub(super) provider: String,
+    pub(super) file: String,
+    pub(super) passphrase: SecretString,
+    pub(super) passphrase_file: String,
+    pub(super) passphrase_memory_kib: u32,
+    pub(super) passphrase_iterations: u32,
+    pub(super) passphrase_parallelism: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthentication {
+    pub(super) argon2_memory_kib: u32,
+    pub(super) argon2_iterations: u32,
+    pub(super) argon2_parallelism: u32,
+    pub(super) argon2_concurrency: usize,
+    pub(super) memo_seconds: u64,
+    pub(super) memo_entries: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    pub(super) body_bytes: usize,
+    pub(super) account_key_seconds: u64,
+    pub(super) account_key_entries: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub(super) filter: String,
+    pub(super) format: String,
+}
+
+impl RawSettings {
+    /// Reads the compiled-in defaults, then `file`, then the environment.
+    pub(super) fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        if let Some(path) = file {
+            builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+        }
+        builder
+            .add_source(
+                Environment::with_prefix("PUSHVAULT")
+                    .prefix_separator("__")
+                    .separator("__"),
+            )
+            .build()
+            .and_then(Config::try_deserialize)
+            .map_err(|error| ConfigError::Unreadable(describe(&error)))
+    }
+
+    /// Every key with its value, for people; secrets show only whether they are set.
+    pub(super) fn effective(&self) -> Vec<(&'static str, String)> {
+        let Self {
+            server,
+            database,
+            kek,
+            authentication,
+            limits,
+            log,
+        } = self;
+        vec![
+            ("server.listen", server.listen.clone()),
+            ("server.public_url", server.public_url.clone()),
+            ("server.workers", server.workers.to_string()),
+            (
+                "server.shutdown_timeout_seconds",
+                server.shutdown_timeout_seconds.to_string(),
+            ),
+            ("database.url", redacted(&database.url)),
+            ("database.url_file", database.url_file.clone()),
+            ("database.max_connections", database.max_connections.to_string()),
+            (
+                "database.acquire_timeout_seconds",
+                database.acquire_timeout_seconds.to_string(),
+            ),
+            (
+                "database.statement_timeout_seconds",
+                database.statement_timeout_seconds.to_string(),
+            ),
+            ("kek.provider", kek.provider.clone()),
+            ("kek.file", kek.file.clone()),
+            ("kek.passphrase", redacted(&kek.passphrase)),
+            ("kek.passphrase_file", kek.passphrase_file.clone()),
+            ("kek.passphrase_memory_kib", kek.passphrase_memory_kib.to_string()),
+            ("kek.passphrase_iterations", kek.passphrase_iterations.to_string()),
+            ("kek.passphrase_parallelism", kek.passphrase_parallelism.to_string()),
+            (
+                "authentication.argon2_memory_kib",
+                authentication.argon2_memory_kib.to_string(),
+            ),
+            (
+                "authentication.argon2_iterations",
+                authentication.argon2_iterations.to_string(),
+            ),
+            (
+                "authentication.argon2_parallelism",
+                authentication.argon2_parallelism.to_string(),
+            ),
+            (
+                "authentication.argon2_concurrency",
+                authentication.argon2_concurrency.to_string(),
+            ),
+            ("authentication.memo_seconds", authentication.memo_seconds.to_string()),
+            ("authentication.memo_entries", authentication.memo_entries.to_string()),
+            ("limits.body_bytes", limits.body_bytes.to_string()),
+            ("limits.account_key_seconds", limits.account_key_seconds.to_string()),
+            ("limits.account_key_entries", limits.account_key_entries.to_string()),
+            ("log.filter", log.filter.clone()),
+            ("log.format", log.format.clone()),
+        ]
+    }
+}
+
+fn redacted(secret: &SecretString) -> String {
+    if secret.expose_secret().is_empty() {
+        String::new()
+    } else {
+        "[redacted]".to_owned()
+    }
+}
+
+/// Says what is wrong without repeating a value: a password may stand in the wrong place.
+fn describe(error: &config::ConfigError) -> String {
+    match error {
+        config::ConfigError::FileParse { uri, cause } => {
+            // The parser's first line says where; the following ones quote the file.
+            let cause = cause.to_string();
+            let place = cause.lines().next().unwrap_or_default();
+            format!("{}: {place}", uri.as_deref().unwrap_or("defaults"))
+        }
+        config::ConfigError::Type { key, expected, .. } => {
+            format!("{}: expected {expected}", key.as_deref().unwrap_or("a setting"))
+        }
+        config::ConfigError::At { error, key, origin } => {
+            let place = key.as_deref().or(origin.as_deref()).unwrap_or("settings");
+            format!("{place}: {}", describe(error))
+        }
+        // What is left names keys and files, not values: unknown field, missing field, file not found.
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,369 @@
+//! The settings as the rest of the vault uses them: checked, typed, one struct per concern.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use pushvault_crypto::Argon2Cost;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::raw::{RawAuthentication, RawDatabase, RawKek, RawLog, RawServer, RawSettings};
+
+/// What is wrong with the settings, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The sources could not be read into the shape of the settings.
+    #[error("cannot read the settings: {0}")]
+    Unreadable(String),
+    /// A value breaks a rule.
+    #[error("setting {key}: {remedy}")]
+    Invalid {
+        /// The key as in `config/default.toml`.
+        key: &'static str,
+        /// What to do.
+        remedy: String,
+    },
+    /// A file that should hold a secret could not be read.
+    #[error("setting {key}: cannot read {}", path.display())]
+    SecretFile {
+        /// The key as in `config/default.toml`.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+fn invalid(key: &'static str, remedy: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid {
+        key,
+        remedy: remedy.into(),
+    }
+}
+
+/// All settings.
+#[derive(Clone)]
+pub struct Settings {
+    /// The HTTP listener.
+    pub server: ServerSettings,
+    /// Postgres.
+    pub database: DatabaseSettings,
+    /// The root key.
+    pub kek: KekSettings,
+    /// Tokens and their verification.
+    pub authentication: AuthenticationSettings,
+    /// Bounds on requests and caches.
+    pub limits: LimitSettings,
+    /// Logging.
+    pub log: LogSettings,
+    effective: Vec<(&'static str, String)>,
+}
+
+/// The HTTP listener.
+#[derive(Clone)]
+pub struct ServerSettings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The origin that callers use, without a slash at its end; from the `Host` header when not set.
+    pub public_url: Option<String>,
+    /// Threads that serve HTTP.
+    pub workers: usize,
+    /// How long requests under way may take to finish at the end.
+    pub shutdown_timeout: Duration,
+}
+
+/// Postgres.
+#[derive(Clone)]
+pub struct DatabaseSettings {
+    /// Where, as whom, with which password.
+    pub url: SecretString,
+    /// Connections of this process, at most.
+    pub max_connections: u32,
+    /// How long to wait for one.
+    pub acquire_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+}
+
+/// Where the root key comes from.
+#[derive(Clone)]
+pub enum KekSettings {
+    /// Nowhere: enough for `migrate`, not for anything that touches a secret.
+    Unset,
+    /// A file of 32 bytes.
+    File(PathBuf),
+    /// Derived from a passphrase.
+    Passphrase {
+        /// The passphrase.
+        passphrase: SecretString,
+        /// What Argon2id costs when the passphrase is first used.
+        cost: Argon2Cost,
+    },
+}
+
+/// Tokens and their verification.
+#[derive(Clone)]
+pub struct AuthenticationSettings {
+    /// What Argon2id costs for new hashes.
+    pub argon2: Argon2Cost,
+    /// Argon2 runs at the same time.
+    pub argon2_concurrency: usize,
+    /// How long a successful verification is remembered.
+    pub memo_time: Duration,
+    /// How many are.
+    pub memo_entries: u64,
+}
+
+/// Bounds on requests and caches.
+#[derive(Clone)]
+pub struct LimitSettings {
+    /// The largest request body.
+    pub body_bytes: usize,
+    /// How long an unwrapped account key stays in memory.
+    pub account_key_time: Duration,
+    /// How many do.
+    pub account_key_entries: u64,
+}
+
+/// Logging.
+#[derive(Clone)]
+pub struct LogSettings {
+    /// `EnvFilter` directives.
+    pub filter: String,
+    /// For machines or for people.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let raw = RawSettings::read(file)?;
+        Ok(Self {
+            effective: raw.effective(),
+            server: server(&raw.server)?,
+            database: database(raw.database)?,
+            kek: kek(raw.kek)?,
+            authentication: authentication(&raw.authentication)?,
+            limits: LimitSettings {
+                body_bytes: raw.limits.body_bytes,
+                account_key_time: Duration::from_secs(raw.limits.account_key_seconds),
+                account_key_entries: raw.limits.account_key_entries,
+            },
+            log: log(raw.log)?,
+        })
+    }
+
+    /// Every key with its value, for people; secrets show only whether they are set.
+    pub fn effective(&self) -> &[(&'static str, String)] {
+        &self.effective
+    }
+}
+
+fn server(raw: &RawServer) -> Result<ServerSettings, ConfigError> {
+    let public_url = match raw.public_url.trim_end_matches('/') {
+        "" => None,
+        url => Some(
+            url.strip_prefix("https://")
+                .or_else(|| url.strip_prefix("http://"))
+                .filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
+                .map(|_| url.to_owned())
+                .ok_or_else(|| {
+                    invalid(
+                        "server.public_url",
+                        "give scheme and host alone, such as https://vault.internal.example.com",
+                    )
+                })?,
+        ),
+    };
+    Ok(ServerSettings {
+        listen: raw
+            .listen
+            .parse()
+            .map_err(|_| invalid("server.listen", "give an IP address and a port, such as 127.0.0.1:8080"))?,
+        public_url,
+        workers: or_cores(raw.workers),
+        shutdown_timeout: Duration::from_secs(raw.shutdown_timeout_seconds),
+    })
+}
+
+fn database(raw: RawDatabase) -> Result<DatabaseSettings, ConfigError> {
+    let url = secret("database.url_file", raw.url, &raw.url_file)?.ok_or_else(|| {
+        invalid(
+            "database.url",
+            "say where Postgres is: set PUSHVAULT__DATABASE__URL_FILE or PUSHVAULT__DATABASE__URL \
+             (or run `pushvault dev`, which brings its own)",
+        )
+    })?;
+    if raw.max_connections == 0 {
+        return Err(invalid("database.max_connections", "give at least 1"));
+    }
+    Ok(DatabaseSettings {
+        url,
+        max_connections: raw.max_connections,
+        acquire_timeout: Duration::from_secs(raw.acquire_timeout_seconds),
+        statement_timeout: Duration::from_secs(raw.statement_timeout_seconds),
+    })
+}
+
+fn kek(raw: RawKek) -> Result<KekSettings, ConfigError> {
+    match raw.provider.as_str() {
+        "file" if raw.file.is_empty() => Ok(KekSettings::Unset),
+        "file" => Ok(KekSettings::File(PathBuf::from(raw.file))),
+        "passphrase" => match secret("kek.passphrase_file", raw.passphrase, &raw.passphrase_file)? {
+            None => Ok(KekSettings::Unset),
+            Some(passphrase) => Ok(KekSettings::Passphrase {
+                passphrase,
+                cost: Argon2Cost {
+                    memory_kib: raw.passphrase_memory_kib,
+                    iterations: raw.passphrase_iterations,
+                    parallelism: raw.passphrase_parallelism,
+                },
+            }),
+        },
+        _ => Err(invalid("kek.provider", "use file or passphrase")),
+    }
+}
+
+fn authentication(raw: &RawAuthentication) -> Result<AuthenticationSettings, ConfigError> {
+    // RFC 9106 section 3.1: at least one pass, and 8 KiB of memory for each lane.
+    if raw.argon2_iterations == 0 || raw.argon2_parallelism == 0 {
+        return Err(invalid(
+            "authentication.argon2_iterations",
+            "give at least 1 iteration and 1 lane",
+        ));
+    }
+    if raw.argon2_memory_kib / 8 < raw.argon2_parallelism {
+        return Err(invalid(
+            "authentication.argon2_memory_kib",
+            "give at least 8 KiB for each lane",
+        ));
+    }
+    Ok(AuthenticationSettings {
+        argon2: Argon2Cost {
+            memory_kib: raw.argon2_memory_kib,
+            iterations: raw.argon2_iterations,
+            parallelism: raw.argon2_parallelism,
+        },
+        argon2_concurrency: or_cores(raw.argon2_concurrency),
+        memo_time: Duration::from_secs(raw.memo_seconds),
+        memo_entries: raw.memo_entries,
+    })
+}
+
+fn log(raw: RawLog) -> Result<LogSettings, ConfigError> {
+    Ok(LogSettings {
+        filter: raw.filter,
+        format: match raw.format.as_str() {
+            "json" => LogFormat::Json,
+            "text" => LogFormat::Text,
+            _ => return Err(invalid("log.format", "use json or text")),
+        },
+    })
+}
+
+fn or_cores(count: usize) -> usize {
+    match count {
+        0 => available_parallelism().map_or(1, std::num::NonZero::get),
+        count => count,
+    }
+}
+
+/// The secret itself, from its file when one is named. Newlines at the end of the file are not part of it.
+fn secret(file_key: &'static str, value: SecretString, file: &str) -> Result<Option<SecretString>, ConfigError> {
+    if file.is_empty() {
+        return Ok(Some(value).filter(|value| !value.expose_secret().is_empty()));
+    }
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(|source| ConfigError::SecretFile {
+        key: file_key,
+        path: PathBuf::from(file),
+        source,
+    })?);
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(invalid(file_key, "the file is empty")),
+        text => Ok(Some(SecretString::from(text))),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn load(toml: &str) -> Result<Settings, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        Settings::load(Some(file.path()))
+    }
+
+    const DATABASE: &str = "[database]\nurl = 'postgres://canary-user:canary-password@localhost/x'\n";
+
+    #[test]
+    fn defaults_listen_on_loopback_and_hold_no_secret() {
+        let settings = load(DATABASE).unwrap();
+        assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+        assert!(matches!(settings.kek, KekSettings::Unset));
+        assert_eq!(settings.limits.body_bytes, 256 * 1024);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let refused = load("[server]\nlissten = '127.0.0.1:1'\n").err().unwrap();
+        assert!(refused.to_string().contains("lissten"), "{refused}");
+    }
+
+    #[test]
+    fn without_a_database_the_error_says_what_to_set() {
+        let refused = load("").err().unwrap();
+        assert!(
+            refused.to_string().contains("PUSHVAULT__DATABASE__URL_FILE"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_file_without_the_last_newline_and_wins() {
+        let mut secret = tempfile::NamedTempFile::new().unwrap();
+        secret.write_all(b"postgres://from-file\n").unwrap();
+        let settings = load(&format!("{DATABASE}url_file = '{}'\n", secret.path().display())).unwrap();
+        assert_eq!(settings.database.url.expose_secret(), "postgres://from-file");
+    }
+
+    #[test]
+    fn neither_errors_nor_the_effective_settings_repeat_a_secret() {
+        let shown = format!("{:?}", load(DATABASE).unwrap().effective());
+        assert!(shown.contains("[redacted]") && !shown.contains("canary"), "{shown}");
+        for broken in [
+            "[database]\nurl = 'canary-password\n",
+            "[database]\nmax_connections = 'canary-password'\n",
+            "[server]\nlisten = 'canary-password'\n",
+            "[kek]\nprovider = 'canary-password'\n",
+        ] {
+            let refused = load(broken).err().unwrap();
+            assert!(!refused.to_string().contains("canary"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        let with = |url: &str| load(&format!("{DATABASE}[server]\npublic_url = '{url}'\n"));
+        assert_eq!(
+            with("https://vault.example.com/").unwrap().server.public_url.as_deref(),
+            Some("https://vault.example.com")
+        );
+        for wrong in ["vault.example.com", "https://", "https://a/b", "ftp://a"] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
+    }
+}

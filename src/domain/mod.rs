@@ -1,0 +1,14 @@
+//! Values and rules: what the rest of the vault talks about. No I/O, no SQL, no HTTP.
+
+pub mod account;
+pub mod audit;
+pub mod credential;
+pub mod form;
+pub mod page;
+pub mod pem;
+pub mod principal;
+pub mod push_service;
+pub mod root_key;
+pub mod sid;
+pub mod text;
+pub mod validation;

@@ -1,0 +1,263 @@
+//! Pages of a list, newest first, by keyset: a token names the row at the edge of a page, so that rows which come and go
+//! elsewhere neither repeat nor hide any.
+//!
+//! A token is authenticated and bound to its account: `direction (1) ‖ date_created in µs (8) ‖ SID (16) ‖ MAC (16)`,
+//! in base64url without padding, which is the alphabet that every SDK passes on unharmed.
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use pushvault_crypto::MacKey;
+use time::OffsetDateTime;
+
+use super::credential::Credential;
+use super::sid::{AccountSid, CredentialSid};
+use super::validation::ValidationError;
+
+/// The page size when the client names none.
+pub const DEFAULT_PAGE_SIZE: u32 = 50;
+
+const MAC_LENGTH: usize = 16;
+const DOMAIN: &[u8] = b"pushvault/v1/page-token";
+
+/// The place of a row in the order of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowKey {
+    /// When the row was made.
+    pub date_created: OffsetDateTime,
+    /// Its SID, which decides between rows of the same instant.
+    pub credential_sid: CredentialSid,
+}
+
+impl From<&Credential> for RowKey {
+    fn from(credential: &Credential) -> Self {
+        Self {
+            date_created: credential.date_created,
+            credential_sid: credential.credential_sid.clone(),
+        }
+    }
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// At the newest row.
+    First,
+    /// At the first row older than this one.
+    After(RowKey),
+    /// So that it ends at the last row newer than this one.
+    Before(RowKey),
+}
+
+/// A checked request for a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// How many rows at most, already clamped.
+    pub size: u32,
+    /// The page's number: the client's own count, which decides nothing.
+    pub index: u64,
+    /// Where it begins.
+    pub position: Position,
+}
+
+/// The query parameters of a list as the client sent them.
+#[derive(Debug, Clone, Default)]
+pub struct PageInput {
+    /// `PageSize`
+    pub page_size: Option<String>,
+    /// `Page`
+    pub page: Option<String>,
+    /// `PageToken`
+    pub page_token: Option<String>,
+}
+
+impl PageRequest {
+    /// Checks the parameters. A size above `max_size` is clamped, because five SDKs ask for more and expect that.
+    pub fn parse(
+        input: &PageInput,
+        max_size: u32,
+        key: &MacKey,
+        account_sid: &AccountSid,
+    ) -> Result<Self, ValidationError> {
+        let index = match present(&input.page) {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .map_err(|_| ValidationError::invalid("Page", "use a whole number from 0"))?,
+        };
+        let position = match present(&input.page_token) {
+            Some(token) => open_token(token, key, account_sid).ok_or_else(|| {
+                ValidationError::invalid(
+                    "PageToken",
+                    "follow next_page_url or previous_page_url as they were answered",
+                )
+            })?,
+            None if index > 0 => {
+                return Err(ValidationError::with_message(
+                    "PageToken",
+                    "PageToken is required for paging.",
+                ));
+            }
+            None => Position::First,
+        };
+        Ok(Self {
+            size: parse_size(&input.page_size, max_size)?,
+            index,
+            position,
+        })
+    }
+}
+
+fn present(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|text| !text.is_empty())
+}
+
+fn parse_size(value: &Option<String>, max_size: u32) -> Result<u32, ValidationError> {
+    let refused = || ValidationError::invalid("PageSize", "use a whole number from 1");
+    let Some(text) = present(value) else {
+        return Ok(DEFAULT_PAGE_SIZE.min(max_size));
+    };
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(refused());
+    }
+    // Only digits are left, so the one way to fail is a number beyond the type: above the maximum all the more.
+    match text.parse::<u32>().unwrap_or(u32::MAX) {
+        0 => Err(refused()),
+        size => Ok(size.min(max_size)),
+    }
+}
+
+/// Writes the token of a position; the first page needs none.
+pub fn seal_token(position: &Position, key: &MacKey, account_sid: &AccountSid) -> Option<String> {
+    let (direction, row) = match position {
+        Position::First => return None,
+        Position::After(row) => (b'n', row),
+        Position::Before(row) => (b'p', row),
+    };
+    let micros = i64::try_from(row.date_created.unix_timestamp_nanos() / 1_000).ok()?;
+    let sid = HEXLOWER
+        .decode(
+            row.credential_sid
+                .as_str()
+                .strip_prefix(CredentialSid::PREFIX)?
+                .as_bytes(),
+        )
+        .ok()?;
+    let mut token = vec![direction];
+    token.extend_from_slice(&micros.to_be_bytes());
+    token.extend_from_slice(&sid);
+    let mac = key.digest(&[DOMAIN, account_sid.as_str().as_bytes(), &token]);
+    token.extend(mac.iter().take(MAC_LENGTH));
+    Some(BASE64URL_NOPAD.encode(&token))
+}
+
+fn open_token(text: &str, key: &MacKey, account_sid: &AccountSid) -> Option<Position> {
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+    let (body, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
+    if !key.verify(&[DOMAIN, account_sid.as_str().as_bytes(), body], mac) {
+        return None;
+    }
+    let (direction, rest) = body.split_first()?;
+    let (micros, sid) = rest.split_first_chunk::<8>()?;
+    let row = RowKey {
+        date_created: OffsetDateTime::from_unix_timestamp_nanos(i128::from(i64::from_be_bytes(*micros)) * 1_000)
+            .ok()?,
+        credential_sid: CredentialSid::parse(&format!("{}{}", CredentialSid::PREFIX, HEXLOWER.encode(sid))).ok()?,
+    };
+    match direction {
+        b'n' => Some(Position::After(row)),
+        b'p' => Some(Position::Before(row)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn input(page_size: &str, page: &str, page_token: &str) -> PageInput {
+        PageInput {
+            page_size: Some(page_size.to_owned()),
+            page: Some(page.to_owned()),
+            page_token: Some(page_token.to_owned()),
+        }
+    }
+
+    fn parse(input: &PageInput) -> Result<PageRequest, ValidationError> {
+        PageRequest::parse(input, 1000, &MacKey::generate().unwrap(), &AccountSid::deployment())
+    }
+
+    fn row() -> RowKey {
+        RowKey {
+            date_created: time::macros::datetime!(2026-02-03 04:05:06.000007 UTC),
+            credential_sid: CredentialSid::generate().unwrap(),
+        }
+    }
+
+    #[test]
+    fn sizes_are_clamped_above_and_refused_below() {
+        assert_eq!(parse(&PageInput::default()).unwrap().size, 50);
+        assert_eq!(parse(&input("5000", "", "")).unwrap().size, 1000);
+        assert_eq!(parse(&input("99999999999999999999", "", "")).unwrap().size, 1000);
+        for wrong in ["0", "-1", "ten", "1.5", "+3", " 1"] {
+            assert_eq!(
+                parse(&input(wrong, "", "")).unwrap_err().parameter,
+                "PageSize",
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_later_page_needs_a_token() {
+        let refused = parse(&input("", "1", "")).unwrap_err();
+        assert_eq!(refused.to_string(), "PageToken is required for paging.");
+        assert_eq!(parse(&input("", "-1", "")).unwrap_err().parameter, "Page");
+    }
+
+    #[test]
+    fn a_token_opens_for_its_account_and_key_alone() {
+        let (key, account) = (MacKey::generate().unwrap(), AccountSid::generate().unwrap());
+        for position in [Position::After(row()), Position::Before(row())] {
+            let token = seal_token(&position, &key, &account).unwrap();
+            assert_eq!(open_token(&token, &key, &account), Some(position));
+            assert_eq!(open_token(&token, &key, &AccountSid::generate().unwrap()), None);
+            assert_eq!(open_token(&token, &MacKey::generate().unwrap(), &account), None);
+        }
+    }
+
+    #[test]
+    fn a_token_uses_only_the_alphabet_that_every_sdk_passes_on() {
+        let token = seal_token(
+            &Position::After(row()),
+            &MacKey::generate().unwrap(),
+            &AccountSid::deployment(),
+        );
+        assert!(
+            token
+                .unwrap()
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        );
+    }
+
+    #[test]
+    fn an_altered_token_is_refused_at_every_byte() {
+        let (key, account) = (MacKey::generate().unwrap(), AccountSid::deployment());
+        let token = BASE64URL_NOPAD
+            .decode(seal_token(&Position::After(row()), &key, &account).unwrap().as_bytes())
+            .unwrap();
+        for position in 0..token.len() {
+            let mut altered = token.clone();
+            altered[position] ^= 1;
+            assert_eq!(open_token(&BASE64URL_NOPAD.encode(&altered), &key, &account), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_makes_the_parser_panic(token in "[A-Za-z0-9_-]{0,80}") {
+            prop_assert_eq!(open_token(&token, &MacKey::generate().unwrap(), &AccountSid::deployment()), None);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Who is asking, and for which account.
+
+use super::sid::{AccountSid, ApiKeySid};
+
+/// The authenticated caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// The account itself, by one of its auth tokens.
+    Account(AccountSid),
+    /// An API key of the account.
+    ApiKey {
+        /// The account that the key belongs to.
+        account_sid: AccountSid,
+        /// The key.
+        api_key_sid: ApiKeySid,
+    },
+}
+
+impl Principal {
+    /// The account that the caller acts for.
+    pub fn account_sid(&self) -> &AccountSid {
+        match self {
+            Self::Account(account_sid) | Self::ApiKey { account_sid, .. } => account_sid,
+        }
+    }
+
+    /// The right to this account's data, and to no other's.
+    pub fn scope(&self) -> AccountScope {
+        AccountScope {
+            account_sid: self.account_sid().clone(),
+        }
+    }
+}
+
+/// The right to the data of one account. Every store function on tenant data asks for it, so a query without an account
+/// does not type-check. It is made from an authenticated [`Principal`], and by the operator's commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountScope {
+    account_sid: AccountSid,
+}
+
+impl AccountScope {
+    /// The operator's right to an account. `tests/tidy.rs` lists the only files that may call it.
+    pub fn for_operator(account_sid: AccountSid) -> Self {
+        Self { account_sid }
+    }
+
+    /// The account.
+    pub fn account_sid(&self) -> &AccountSid {
+        &self.account_sid
+    }
+}

@@ -1,0 +1,218 @@
+//! What every request passes on its way in and out: its SID, the audit of refused mutations, the error body, the headers
+//! of every answer, one line in the access log.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage as _};
+use tracing::Instrument as _;
+
+use super::error::{ApiError, ErrorCode};
+use super::request_meta::RequestMeta;
+use super::routes::Matched;
+use super::state::AppState;
+use super::view::{self, ErrorView};
+use crate::domain::sid::RequestSid;
+use crate::service::VaultError;
+use crate::telemetry::chain;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
+const REQUEST_DURATION: HeaderName = HeaderName::from_static("twilio-request-duration");
+const CONCURRENT_REQUESTS: HeaderName = HeaderName::from_static("twilio-concurrent-requests");
+
+/// What a caller is told to wait before it tries again what failed with 503.
+const RETRY_AFTER_SECONDS: u16 = 2;
+
+/// How long the record of a refused mutation may take: a database that is down must not keep the caller waiting twice.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The middleware around every route.
+pub(super) async fn edge<B: MessageBody + 'static>(
+    state: Data<AppState>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let concurrent = Concurrent::enter(&state.concurrent_requests);
+    let meta = RequestMeta::new(RequestSid::generate().map_err(|error| ApiError::from(VaultError::from(error)))?);
+    request.extensions_mut().insert(meta.clone());
+    let span = tracing::info_span!("request", request_sid = meta.request_sid.as_str());
+
+    async {
+        let mut response = next.call(request).await?.map_into_boxed_body();
+        let mut error_code = None;
+        if response.status().is_client_error() || response.status().is_server_error() {
+            let error = finish_error(&meta, &state, &response).await;
+            if let Some(error) = error {
+                error_code = Some(error.code.number());
+                response = answer(response, &error);
+            }
+        }
+        let duration = started.elapsed();
+        let headers = response.headers_mut();
+        put(headers, REQUEST_ID, meta.request_sid.as_str());
+        put(headers, REQUEST_DURATION, &format!("{:.3}", duration.as_secs_f64()));
+        put(headers, CONCURRENT_REQUESTS, &concurrent.count.to_string());
+        put(headers, CACHE_CONTROL, "no-store");
+        log_access(&meta, &response, error_code, duration);
+        Ok(response)
+    }
+    .instrument(span)
+    .await
+}
+
+/// The error that the caller is told: logged where it is ours, recorded where a mutation was refused. None for an answer
+/// that says itself what is wrong, as readiness does.
+async fn finish_error(meta: &RequestMeta, state: &AppState, response: &ServiceResponse) -> Option<ApiError> {
+    let status = response.status();
+    let mut error = match response.response().error() {
+        Some(error) => match error.as_error::<ApiError>() {
+            Some(error) => ApiError {
+                code: error.code,
+                message: error.message.clone(),
+                outcome: error.outcome,
+                cause: None,
+            },
+            // The framework's own refusals are told in our words.
+            None => ApiError::new(ErrorCode::from_status(status)),
+        },
+        None => return None,
+    };
+    if status.is_server_error() {
+        let cause = response
+            .response()
+            .error()
+            .and_then(Error::as_error::<ApiError>)
+            .and_then(|error| error.cause.as_ref());
+        tracing::error!(cause = cause.map(|cause| chain(cause)), "request failed");
+    }
+    if let Some(refusal) = record(meta, state, response, &error).await {
+        error = refusal;
+    }
+    if error.code == ErrorCode::NotFound {
+        error.message = Some(format!(
+            "The requested resource {} was not found",
+            response.request().path()
+        ));
+    }
+    Some(error)
+}
+
+/// Records a refused mutation. One that cannot be recorded is answered 503, whatever else was wrong with it.
+async fn record(
+    meta: &RequestMeta,
+    state: &AppState,
+    response: &ServiceResponse,
+    error: &ApiError,
+) -> Option<ApiError> {
+    let request = response.request();
+    let action = request.app_data::<Matched>()?.action(request.method())?;
+    let (context, account_sid, outcome) = (meta.context(request), meta.account_sid(), error.outcome);
+    let target_sid = request
+        .match_info()
+        .get("sid")
+        .and_then(|sid| crate::domain::sid::CredentialSid::parse(sid).ok())
+        .map(|sid| sid.to_string());
+    let recorded = state.run(move |vault| async move {
+        vault
+            .record_refusal(&context, account_sid.as_ref(), action, target_sid, outcome)
+            .await
+    });
+    let cause = match tokio::time::timeout(RECORD_TIMEOUT, recorded).await {
+        Ok(Ok(())) => return None,
+        Ok(Err(cause)) => Some(chain(&cause)),
+        Err(_) => None,
+    };
+    tracing::error!(
+        action = action.as_str(),
+        cause,
+        "a refused mutation could not be recorded"
+    );
+    Some(ApiError::new(ErrorCode::Unavailable))
+}
+
+/// Puts the one error body, and the headers that belong to its status, in the place of whatever the response had.
+fn answer(response: ServiceResponse<BoxBody>, error: &ApiError) -> ServiceResponse<BoxBody> {
+    let view = ErrorView {
+        code: error.code.number(),
+        message: error.message.as_deref().unwrap_or(error.code.text()),
+        more_info: format!("https://www.twilio.com/docs/errors/{}", error.code.number()),
+        status: error.code.status().as_u16(),
+    };
+    let mut answer = view::json(error.code.status(), &view);
+    match error.code {
+        ErrorCode::Unauthenticated => put(answer.headers_mut(), WWW_AUTHENTICATE, "Basic realm=\"Twilio API\""),
+        ErrorCode::Unavailable => put(answer.headers_mut(), RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()),
+        ErrorCode::MethodNotAllowed => {
+            if let Some(matched) = response.request().app_data::<Matched>() {
+                put(answer.headers_mut(), ALLOW, &matched.allow());
+            }
+        }
+        _ => {}
+    }
+    response.into_response(answer)
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option<u16>, duration: Duration) {
+    let request = response.request();
+    tracing::info!(
+        target: "access",
+        method = request.method().as_str(),
+        // The template, never the path: a caller may paste anything into a path.
+        route = request.match_pattern(),
+        status = response.status().as_u16(),
+        error_code,
+        account_sid = meta.account_sid().map(tracing::field::display),
+        source_address = request.peer_addr().map(|address| tracing::field::display(address.ip())),
+        duration_ms = duration.as_secs_f64() * 1000.0,
+        "request"
+    );
+}
+
+/// Counts the requests under way, for as long as this lives.
+struct Concurrent<'a> {
+    total: &'a AtomicUsize,
+    count: usize,
+}
+
+impl<'a> Concurrent<'a> {
+    fn enter(total: &'a AtomicUsize) -> Self {
+        Self {
+            total,
+            count: total.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+}
+
+impl Drop for Concurrent<'_> {
+    fn drop(&mut self) {
+        self.total.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ErrorCode {
+    fn from_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            status if status.is_client_error() => Self::InvalidRequest,
+            _ => Self::Internal,
+        }
+    }
+}

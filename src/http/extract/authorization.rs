@@ -1,0 +1,42 @@
+//! HTTP Basic (RFC 7617): Account SID and auth token, or API key SID and secret.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use data_encoding::BASE64;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::domain::principal::AccountScope;
+use crate::http::error::ApiError;
+use crate::http::request_meta::{Caller, RequestMeta};
+use crate::http::state::AppState;
+use crate::service::VaultError;
+
+/// Lets the caller in, or not; either way the request's meta knows afterwards who it was.
+pub(in crate::http) async fn authenticate(
+    request: &HttpRequest,
+    meta: &RequestMeta,
+    state: &AppState,
+) -> Result<AccountScope, ApiError> {
+    let (user_name, secret) = basic(request).ok_or(VaultError::Unauthenticated { claimed: None })?;
+    let result = state
+        .run(|vault| async move { vault.authenticate(&user_name, &secret).await })
+        .await;
+    match &result {
+        Ok(principal) | Err(VaultError::Suspended(principal)) => meta.set_caller(Caller::Known(principal.clone())),
+        Err(VaultError::Unauthenticated { claimed }) => meta.set_caller(Caller::Unknown(claimed.clone())),
+        Err(_) => {}
+    }
+    Ok(result?.scope())
+}
+
+fn basic(request: &HttpRequest) -> Option<(String, SecretString)> {
+    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = Zeroizing::new(BASE64.decode(encoded.trim().as_bytes()).ok()?);
+    let (user_name, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((user_name.to_owned(), SecretString::from(secret)))
+}

@@ -1,0 +1,138 @@
+//! The body of a create or an update: a form, or JSON with the same names.
+
+use std::collections::HashMap;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt as _;
+use secrecy::SecretString;
+use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use zeroize::Zeroizing;
+
+use super::form;
+use crate::domain::credential::CredentialInput;
+use crate::http::error::{ApiError, ErrorCode};
+
+/// Reads the parameters of a create or an update. Unknown ones are ignored; of a name that comes twice the last counts.
+pub(in crate::http) async fn credential_input(
+    request: &HttpRequest,
+    payload: web::Payload,
+    max_bytes: usize,
+) -> Result<CredentialInput, ApiError> {
+    let body = read(payload, max_bytes).await?;
+    let mut input = CredentialInput::default();
+    if body.is_empty() {
+        return Ok(input);
+    }
+    match media_type(request).as_str() {
+        "application/x-www-form-urlencoded" => {
+            for (name, value) in form::pairs(&body) {
+                set(&mut input, &name, &value)?;
+            }
+        }
+        "application/json" => {
+            let object: HashMap<String, Text> = serde_json::from_slice(&body).map_err(|_| {
+                ApiError::with_message(
+                    ErrorCode::InvalidRequest,
+                    "Could not parse the JSON body: send one object whose values are strings, such as {\"Type\": \"apn\"}",
+                )
+            })?;
+            for (name, value) in object {
+                set(&mut input, name.as_bytes(), value.0.as_bytes())?;
+            }
+        }
+        _ => return Err(ApiError::new(ErrorCode::UnsupportedMediaType)),
+    }
+    Ok(input)
+}
+
+async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| {
+            ApiError::with_message(
+                ErrorCode::InvalidRequest,
+                "The request body ended early: send it whole, with the right Content-Length",
+            )
+        })?;
+        if body.len() + chunk.len() > max_bytes {
+            return Err(ApiError::with_message(
+                ErrorCode::BodyTooLarge,
+                format!("Request Entity Too Large: send at most {max_bytes} bytes"),
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn media_type(request: &HttpRequest) -> String {
+    request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
+}
+
+/// Puts a parameter where it belongs. Names are case-sensitive.
+fn set(input: &mut CredentialInput, name: &[u8], value: &[u8]) -> Result<(), ApiError> {
+    let text = |parameter: &str| {
+        std::str::from_utf8(value).map_err(|_| {
+            ApiError::with_message(
+                ErrorCode::InvalidRequest,
+                format!("Invalid value for parameter {parameter}: send text in UTF-8"),
+            )
+        })
+    };
+    match name {
+        b"Type" => input.push_service = Some(text("Type")?.to_owned()),
+        b"FriendlyName" => input.friendly_name = Some(text("FriendlyName")?.to_owned()),
+        b"Sandbox" => input.sandbox = Some(text("Sandbox")?.to_owned()),
+        b"Certificate" => input.certificate = Some(SecretString::from(text("Certificate")?)),
+        b"PrivateKey" => input.private_key = Some(SecretString::from(text("PrivateKey")?)),
+        b"ApiKey" => input.api_key = Some(SecretString::from(text("ApiKey")?)),
+        b"Secret" => input.secret = Some(SecretString::from(text("Secret")?)),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A JSON value as the form would have spelt it: a string, `true`, `false`, or nothing for null.
+struct Text(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl Visitor<'_> for TextVisitor {
+            type Value = Text;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(Zeroizing::new(text.to_owned())))
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Text, E> {
+                self.visit_str(if value { "true" } else { "false" })
+            }
+
+            fn visit_unit<E: serde::de::Error>(self) -> Result<Text, E> {
+                self.visit_str("")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Text, E> {
+                Err(E::custom("a number is no text"))
+            }
+        }
+
+        deserializer
+            .deserialize_any(TextVisitor)
+            .map_err(|_| D::Error::custom("a value is no text"))
+    }
+}

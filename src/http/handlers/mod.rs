@@ -1,0 +1,5 @@
+//! One function for each operation of the route table.
+
+pub(super) mod credentials;
+pub(super) mod health;
+pub(super) mod other;

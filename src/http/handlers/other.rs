@@ -1,0 +1,23 @@
+//! Answers for what the route table does not have.
+
+use actix_web::http::Method;
+use actix_web::http::header::ALLOW;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::http::error::{ApiError, ErrorCode};
+use crate::http::routes::Matched;
+
+/// No resource has this path.
+pub(in crate::http) async fn not_found() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::new(ErrorCode::NotFound))
+}
+
+/// The resource does not have this method. OPTIONS is answered; the edge adds `Allow` to the refusal.
+pub(in crate::http) async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    match request.app_data::<Matched>() {
+        Some(matched) if request.method() == Method::OPTIONS => Ok(HttpResponse::NoContent()
+            .insert_header((ALLOW, matched.allow()))
+            .finish()),
+        _ => Err(ApiError::new(ErrorCode::MethodNotAllowed)),
+    }
+}

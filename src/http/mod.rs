@@ -1,0 +1,16 @@
+//! HTTP: the only place that names actix. It turns requests into calls of the [`Vault`](crate::service::Vault) and
+//! results into answers, exactly as the wire contract says.
+
+mod edge;
+mod error;
+mod extract;
+mod handlers;
+mod request_meta;
+mod routes;
+mod server;
+mod state;
+mod view;
+
+pub use error::{ErrorCode, audit_outcome};
+pub use routes::{Endpoint, endpoints};
+pub use server::{Server, ServerError};

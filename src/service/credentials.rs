@@ -1,0 +1,245 @@
+//! Credentials: create, fetch, list, update, delete.
+
+use super::Vault;
+use super::error::VaultError;
+use super::keyring::VersionContext;
+use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext, credential_metadata};
+use crate::domain::credential::{Credential, CredentialChanges, CredentialInput, NewCredential, SecretMaterial};
+use crate::domain::page::{PageInput, PageRequest, Position, seal_token};
+use crate::domain::principal::AccountScope;
+use crate::domain::sid::CredentialSid;
+use crate::store::{CredentialVersion, NewCredentialRow, UnitOfWork};
+
+/// A page of a list, and how to get to the ones beside it.
+pub struct CredentialPage {
+    /// What was asked for, after clamping.
+    pub request: PageRequest,
+    /// The credentials, newest first.
+    pub credentials: Vec<Credential>,
+    /// The token of the page itself; the first page has none.
+    pub token: Option<String>,
+    /// The token of the next page, if there is a row on it.
+    pub next_token: Option<String>,
+    /// The token of the page before.
+    pub previous_token: Option<String>,
+}
+
+impl Vault {
+    /// Seals the secrets and stores the credential.
+    pub async fn create_credential(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+        input: CredentialInput,
+    ) -> Result<Credential, VaultError> {
+        let new = NewCredential::parse(&input)?;
+        drop(input);
+        let credential_sid = CredentialSid::generate()?;
+        let version = VersionContext {
+            credential_sid: &credential_sid,
+            push_service: new.push_service,
+            sandbox: new.sandbox,
+            version: 1,
+        };
+        let envelope = self.keyring.seal(&self.store, scope, &version, &new.secrets).await?;
+
+        let mut change = self.store.begin().await?;
+        let row = NewCredentialRow {
+            credential_sid: &credential_sid,
+            friendly_name: new.friendly_name.as_ref(),
+            push_service: new.push_service,
+            sandbox: new.sandbox,
+        };
+        let credential = change.insert_credential(scope, &row, &envelope).await?;
+        let mut changed_fields = vec!["Type"];
+        changed_fields.extend(new.friendly_name.is_some().then_some("FriendlyName"));
+        changed_fields.extend(new.sandbox.then_some("Sandbox"));
+        changed_fields.extend(secret_names(&new.secrets));
+        let event = AuditEvent {
+            target_sid: Some(credential_sid.to_string()),
+            target_version: Some(credential.current_version),
+            changed_fields,
+            after: Some(credential_metadata(&credential)),
+            envelope_digest: Some(envelope.digest()),
+            ..AuditEvent::new(context, scope.account_sid(), Action::CredentialCreate, Outcome::Success)?
+        };
+        change.commit(event).await?;
+        Ok(credential)
+    }
+
+    /// One credential's metadata.
+    pub async fn credential(
+        &self,
+        scope: &AccountScope,
+        credential_sid: &CredentialSid,
+    ) -> Result<Credential, VaultError> {
+        self.store
+            .credential(scope, credential_sid)
+            .await?
+            .ok_or(VaultError::NotFound)
+    }
+
+    /// A page of credentials, newest first.
+    pub async fn credentials(
+        &self,
+        scope: &AccountScope,
+        input: &PageInput,
+        max_page_size: u32,
+    ) -> Result<CredentialPage, VaultError> {
+        let key = self.keyring.page_token_key();
+        let request = PageRequest::parse(input, max_page_size, key, scope.account_sid())?;
+        // One row more than the page holds tells whether there is another page.
+        let mut credentials = self
+            .store
+            .credentials(scope, &request.position, i64::from(request.size) + 1)
+            .await?;
+        let size = usize::try_from(request.size).unwrap_or(usize::MAX);
+        let overflows = credentials.len() > size;
+        let (has_newer, has_older) = match request.position {
+            Position::First => (false, overflows),
+            Position::After(_) => (true, overflows),
+            Position::Before(_) => (overflows, true),
+        };
+        if overflows {
+            match request.position {
+                // The row too many is the one farthest from where the page was asked from.
+                Position::Before(_) => drop(credentials.remove(0)),
+                Position::First | Position::After(_) => credentials.truncate(size),
+            }
+        }
+        let token = |position: &Position| seal_token(position, key, scope.account_sid());
+        let older_than = credentials.last().filter(|_| has_older);
+        let newer_than = credentials.first().filter(|_| has_newer);
+        Ok(CredentialPage {
+            token: token(&request.position),
+            next_token: older_than.and_then(|row| token(&Position::After(row.into()))),
+            previous_token: newer_than.and_then(|row| token(&Position::Before(row.into()))),
+            request,
+            credentials,
+        })
+    }
+
+    /// Changes what the request names. A secret or the sandbox makes a new version: the secrets that stay are opened and
+    /// sealed again under a new DEK, bound to the new version.
+    pub async fn update_credential(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+        credential_sid: &CredentialSid,
+        input: CredentialInput,
+    ) -> Result<Credential, VaultError> {
+        // The type never changes, so that the request can be checked before anything is locked.
+        let present = self.credential(scope, credential_sid).await?;
+        let changes = CredentialChanges::parse(&input, present.push_service)?;
+        drop(input);
+        if changes.is_empty() {
+            return Ok(present);
+        }
+        self.keyring.prepare(&self.store, scope).await?;
+
+        let mut change = self.store.begin().await?;
+        let (before, version) = change
+            .lock_credential(scope, credential_sid)
+            .await?
+            .ok_or(VaultError::NotFound)?;
+        let mut after = Credential {
+            friendly_name: changes.friendly_name.clone().unwrap_or(before.friendly_name.clone()),
+            sandbox: changes.sandbox.unwrap_or(before.sandbox),
+            ..before.clone()
+        };
+        let mut changed_fields = Vec::new();
+        changed_fields.extend((after.friendly_name != before.friendly_name).then_some("FriendlyName"));
+        changed_fields.extend((after.sandbox != before.sandbox).then_some("Sandbox"));
+        changed_fields.extend(secret_names(&changes.secrets));
+        let envelope_digest = if changes.has_secrets() || after.sandbox != before.sandbox {
+            after.current_version += 1;
+            Some(
+                self.add_version(&mut change, scope, &version, &after, changes.secrets)
+                    .await?,
+            )
+        } else {
+            None
+        };
+        let after = change.update_credential(scope, &after).await?;
+        let event = AuditEvent {
+            target_sid: Some(credential_sid.to_string()),
+            target_version: envelope_digest.map(|_| after.current_version),
+            changed_fields,
+            before: Some(credential_metadata(&before)),
+            after: Some(credential_metadata(&after)),
+            envelope_digest,
+            ..AuditEvent::new(context, scope.account_sid(), Action::CredentialUpdate, Outcome::Success)?
+        };
+        change.commit(event).await?;
+        Ok(after)
+    }
+
+    /// Deletes a credential for every caller.
+    pub async fn delete_credential(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+        credential_sid: &CredentialSid,
+    ) -> Result<(), VaultError> {
+        let mut change = self.store.begin().await?;
+        let before = change
+            .delete_credential(scope, credential_sid)
+            .await?
+            .ok_or(VaultError::NotFound)?;
+        let event = AuditEvent {
+            target_sid: Some(credential_sid.to_string()),
+            before: Some(credential_metadata(&before)),
+            ..AuditEvent::new(context, scope.account_sid(), Action::CredentialDelete, Outcome::Success)?
+        };
+        Ok(change.commit(event).await?)
+    }
+
+    async fn add_version(
+        &self,
+        change: &mut UnitOfWork,
+        scope: &AccountScope,
+        present: &CredentialVersion,
+        after: &Credential,
+        new: SecretMaterial,
+    ) -> Result<[u8; 32], VaultError> {
+        let old = self.keyring.open(&self.store, scope, present).await?;
+        let merged = SecretMaterial {
+            certificate: new.certificate.or(old.certificate),
+            private_key: new.private_key.or(old.private_key),
+            api_key: new.api_key.or(old.api_key),
+            secret: new.secret.or(old.secret),
+        };
+        let context = VersionContext {
+            credential_sid: &after.credential_sid,
+            push_service: after.push_service,
+            sandbox: after.sandbox,
+            version: after.current_version,
+        };
+        let envelope = self.keyring.seal(&self.store, scope, &context, &merged).await?;
+        let digest = envelope.digest();
+        change
+            .insert_version(&CredentialVersion {
+                account_sid: after.account_sid.clone(),
+                credential_sid: after.credential_sid.clone(),
+                version: after.current_version,
+                push_service: after.push_service,
+                sandbox: after.sandbox,
+                envelope,
+                envelope_digest: digest.to_vec(),
+            })
+            .await?;
+        Ok(digest)
+    }
+}
+
+/// The names of the secret parameters that are there.
+fn secret_names(secrets: &SecretMaterial) -> impl Iterator<Item = &'static str> {
+    [
+        (secrets.certificate.is_some(), "Certificate"),
+        (secrets.private_key.is_some(), "PrivateKey"),
+        (secrets.api_key.is_some(), "ApiKey"),
+        (secrets.secret.is_some(), "Secret"),
+    ]
+    .into_iter()
+    .filter_map(|(present, name)| present.then_some(name))
+}

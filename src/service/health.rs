@@ -1,0 +1,47 @@
+//! Whether the vault could serve a request now.
+
+use super::Vault;
+use crate::store::SchemaState;
+
+/// What a request would need, each by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// Postgres answers.
+    pub database: bool,
+    /// The schema has what this binary needs.
+    pub schema: bool,
+    /// The root key in memory is the one that the database expects.
+    pub keyring: bool,
+}
+
+impl Readiness {
+    /// Whether all of it is there.
+    pub fn is_ready(self) -> bool {
+        self.database && self.schema && self.keyring
+    }
+}
+
+impl Vault {
+    /// Looks at everything that a request would need.
+    pub async fn readiness(&self) -> Readiness {
+        if let Err(error) = self.store.ping().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "not ready: the database does not answer"
+            );
+            return Readiness {
+                database: false,
+                schema: false,
+                keyring: false,
+            };
+        }
+        Readiness {
+            database: true,
+            schema: matches!(self.store.schema_state().await, Ok(SchemaState::Current)),
+            keyring: matches!(
+                self.store.primary_root_key().await,
+                Ok(Some(record)) if record.kek_id == *self.keyring.kek_id()
+            ),
+        }
+    }
+}

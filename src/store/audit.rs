@@ -1,0 +1,71 @@
+//! The audit trail: rows that are only ever added, and one log event for each.
+
+use sqlx::PgConnection;
+
+use super::Store;
+use super::error::StoreError;
+use crate::domain::audit::AuditEvent;
+
+impl Store {
+    /// Records an attempt that changed nothing: denied or failed.
+    pub async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
+        self.begin().await?.commit(event).await
+    }
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, event: &AuditEvent) -> Result<(), StoreError> {
+    let context = &event.context;
+    let changed_fields: Vec<String> = event.changed_fields.iter().map(|&name| name.to_owned()).collect();
+    sqlx::query!(
+        "insert into audit_events (
+            account_sid, event_sid, actor_type, actor_sid, source_address, user_agent, request_sid, traceparent,
+            action, outcome, error_code, target_sid, target_version, changed_fields, before, after, envelope_digest
+        ) values ($1, $2, $3, $4, $5::text::inet, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        event.account_sid.as_str(),
+        event.event_sid.as_str(),
+        context.actor.kind(),
+        context.actor.identifier(),
+        context.source_address.map(|address| address.to_string()),
+        context.user_agent,
+        context.request_sid.as_ref().map(|sid| sid.as_str()),
+        context.traceparent,
+        event.action.as_str(),
+        event.outcome.as_str(),
+        event.outcome.error_code(),
+        event.target_sid,
+        event.target_version,
+        &changed_fields,
+        event.before,
+        event.after,
+        event.envelope_digest.as_ref().map(<[u8; 32]>::as_slice),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Tells the log of an event that is durable. The table is the source of truth; this is its echo.
+pub(super) fn emit(event: &AuditEvent) {
+    let context = &event.context;
+    tracing::info!(
+        target: "audit",
+        event_sid = event.event_sid.as_str(),
+        account_sid = event.account_sid.as_str(),
+        actor_type = context.actor.kind(),
+        actor_sid = context.actor.identifier(),
+        source_address = context.source_address.map(tracing::field::display),
+        user_agent = context.user_agent,
+        request_sid = context.request_sid.as_ref().map(|sid| sid.as_str()),
+        traceparent = context.traceparent,
+        action = event.action.as_str(),
+        outcome = event.outcome.as_str(),
+        error_code = event.outcome.error_code(),
+        target_sid = event.target_sid,
+        target_version = event.target_version,
+        changed_fields = event.changed_fields.join(","),
+        before = event.before.as_ref().map(tracing::field::display),
+        after = event.after.as_ref().map(tracing::field::display),
+        envelope_digest = event.envelope_digest.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
+        "audit"
+    );
+}

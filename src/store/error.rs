@@ -1,0 +1,48 @@
+//! What can go wrong below: the database does not answer, or answers what it never should.
+
+/// A failure of the store. `Display` is fit for a log line; the cause is in `source()`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot serve now; trying again later may help. Nothing was changed.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] sqlx::Error),
+    /// The connection broke while a commit was under way: the change may or may not have been made.
+    #[error("the database did not confirm a commit")]
+    CommitUnknown(#[source] sqlx::Error),
+    /// The database refused a statement that should be correct.
+    #[error("the database refused a statement")]
+    Refused(#[source] sqlx::Error),
+    /// A row breaks a rule that the schema and this code keep.
+    #[error("a stored row is malformed: {0}")]
+    Malformed(&'static str),
+}
+
+/// SQLSTATE classes (PostgreSQL documentation, appendix A) of conditions that pass: connection exceptions, transaction
+/// rollback, insufficient resources (disk full, too many connections), operator intervention, system errors.
+const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
+
+/// Single conditions that an operator ends: a read-only standby, a privilege that was taken away, a lock not had in time.
+const PASSING_STATES: [&str; 3] = ["25006", "42501", "55P03"];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let passing = match &error {
+            sqlx::Error::Database(database) => database.code().is_none_or(|state| {
+                PASSING_STATES.contains(&state.as_ref())
+                    || state.get(..2).is_some_and(|class| PASSING_CLASSES.contains(&class))
+            }),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            _ => false,
+        };
+        if passing {
+            Self::Unavailable(error)
+        } else {
+            Self::Refused(error)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The schema: bringing it up to date, and telling whether it is.
+
+use std::collections::HashMap;
+
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+
+use super::Store;
+use super::error::StoreError;
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// Where sqlx keeps the list of applied migrations.
+const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+
+/// How the database's schema stands to this binary. A newer schema is fine: migrations expand before they contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaState {
+    /// Every migration that this binary knows has been applied.
+    Current,
+    /// This many migrations are missing.
+    Behind(usize),
+    /// A migration was applied with another text than this binary has, or did not finish.
+    Altered(i64),
+}
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Postgres is too old.
+    #[error("Postgres {0} is too old: use 14 or newer")]
+    PostgresTooOld(i32),
+    /// A migration failed; the ones before it were applied.
+    #[error("a migration failed; nothing of it was applied")]
+    Migration(#[source] MigrateError),
+}
+
+impl Store {
+    /// Applies the migrations that are missing and says how many they were. Two at a time take turns.
+    pub async fn migrate(&self) -> Result<usize, SchemaError> {
+        self.require_postgres_14().await?;
+        let missing = match self.schema_state().await? {
+            SchemaState::Behind(count) => count,
+            SchemaState::Current | SchemaState::Altered(_) => 0,
+        };
+        let mut connection = self.pool.acquire().await.map_err(StoreError::from)?;
+        // A migration may take longer than a request ever may.
+        sqlx::query!("set statement_timeout = 0")
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::from)?;
+        // A newer binary may have been here before, in the middle of a roll-out.
+        let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+        migrator.set_ignore_missing(true);
+        migrator.run(&mut *connection).await.map_err(SchemaError::Migration)?;
+        // The connection ends here, and its timeout with it.
+        connection.close().await.map_err(StoreError::from)?;
+        Ok(missing)
+    }
+
+    /// Compares the applied migrations with the ones compiled in.
+    pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        let known = sqlx::query_scalar!("select to_regclass($1) is not null", MIGRATIONS_TABLE)
+            .fetch_one(&self.pool)
+            .await?;
+        if known != Some(true) {
+            return Ok(SchemaState::Behind(MIGRATOR.iter().count()));
+        }
+        let mut connection = self.pool.acquire().await?;
+        if let Some(version) = connection.dirty_version(MIGRATIONS_TABLE).await.map_err(from_migrate)? {
+            return Ok(SchemaState::Altered(version));
+        }
+        let applied: HashMap<_, _> = connection
+            .list_applied_migrations(MIGRATIONS_TABLE)
+            .await
+            .map_err(from_migrate)?
+            .into_iter()
+            .map(|migration| (migration.version, migration.checksum))
+            .collect();
+        let mut missing = 0;
+        for migration in MIGRATOR.iter() {
+            match applied.get(&migration.version) {
+                None => missing += 1,
+                Some(checksum) if *checksum == migration.checksum => {}
+                Some(_) => return Ok(SchemaState::Altered(migration.version)),
+            }
+        }
+        Ok(match missing {
+            0 => SchemaState::Current,
+            missing => SchemaState::Behind(missing),
+        })
+    }
+
+    async fn require_postgres_14(&self) -> Result<(), SchemaError> {
+        let version = sqlx::query_scalar!("select current_setting('server_version_num')::integer")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::from)?
+            .unwrap_or_default();
+        if version < 14_00_00 {
+            return Err(SchemaError::PostgresTooOld(version / 10_000));
+        }
+        Ok(())
+    }
+}
+
+fn from_migrate(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) => StoreError::from(error),
+        other => StoreError::Refused(sqlx::Error::Migrate(Box::new(other))),
+    }
+}

@@ -1,0 +1,36 @@
+//! A change: several writes and the audit event that tells of them, in one transaction.
+
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+use super::audit;
+use super::error::StoreError;
+use crate::domain::audit::AuditEvent;
+
+/// A change under way. Dropped without [`UnitOfWork::commit`], it leaves nothing behind.
+pub struct UnitOfWork {
+    transaction: Transaction<'static, Postgres>,
+}
+
+impl UnitOfWork {
+    pub(super) async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+        Ok(Self {
+            transaction: pool.begin().await?,
+        })
+    }
+
+    /// Records the event and makes the change durable, both or neither; then tells the log.
+    pub async fn commit(mut self, event: AuditEvent) -> Result<(), StoreError> {
+        audit::insert(self.connection(), &event).await?;
+        self.transaction.commit().await.map_err(|error| match error {
+            // The server answered: the transaction was rolled back.
+            error @ sqlx::Error::Database(_) => StoreError::from(error),
+            error => StoreError::CommitUnknown(error),
+        })?;
+        audit::emit(&event);
+        Ok(())
+    }
+
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
