@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::operator::{Operator, explain};
-use super::{Failure, Format};
+use super::output::{Failure, Format, Output};
 use crate::config::Settings;
 use crate::domain::account::AccountStatus;
 use crate::domain::audit::Action;
@@ -55,13 +55,6 @@ pub(super) enum Verb {
         #[arg(long)]
         finish: bool,
     },
-}
-
-#[derive(Args)]
-pub(super) struct Output {
-    /// How to print.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(super) format: Format,
 }
 
 #[derive(Args)]

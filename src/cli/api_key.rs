@@ -4,9 +4,8 @@ use clap::Subcommand;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::Failure;
-use super::account::Output;
 use super::operator::{Operator, explain};
+use super::output::{Failure, Output};
 use crate::config::Settings;
 use crate::domain::audit::Action;
 use crate::domain::principal::AccountScope;

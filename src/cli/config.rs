@@ -3,8 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Failure;
-use super::account::Output;
+use super::output::{Failure, Output};
 use crate::config::Settings;
 
 #[derive(Subcommand)]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::operator;
+use super::output::{self, Failure};
 use super::serve::stop_signal;
-use super::{Failure, operator, output};
 use crate::config::{LogFormat, LogSettings};
 use crate::dev::Dev;
 use crate::telemetry;

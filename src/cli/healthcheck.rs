@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::Failure;
+use super::output::Failure;
 use crate::config::Settings;
 
 const TIMEOUT: Duration = Duration::from_secs(3);

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Failure;
-use super::account::Output;
 use super::operator::Operator;
+use super::output::{Failure, Output};
 use crate::config::Settings;
 
 #[derive(Subcommand)]

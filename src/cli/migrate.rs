@@ -3,8 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::Failure;
-use super::account::Output;
+use super::output::{Failure, Output};
 use crate::app;
 use crate::config::Settings;
 use crate::telemetry;

@@ -19,13 +19,13 @@ use clap::{Parser, Subcommand};
 use crate::config::Settings;
 use crate::telemetry::chain;
 
-pub(crate) use output::Format;
+use output::Failure;
 
 /// The vault for push-notification credentials, behind the Twilio Credentials REST API.
 #[derive(Parser)]
 #[command(name = "pushvault", version, propagate_version = true)]
 struct Arguments {
-    /// A settings file (TOML); the environment PUSHVAULT__SECTION__KEY wins over it.
+    /// A settings file (TOML); the environment `PUSHVAULT__SECTION__KEY` wins over it.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -55,9 +55,6 @@ enum Verb {
     /// Ask the service that the settings describe whether it is alive.
     Healthcheck,
 }
-
-/// Whatever went wrong, as text for a person.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the program; 0 is success, 1 a failure that standard error tells, 2 a wrong command line.
 pub fn run() -> ExitCode {

@@ -1,6 +1,6 @@
 //! The operator's side of a mutation: who it is, and that a refused one is recorded too.
 
-use crate::cli::Failure;
+use super::output::Failure;
 use crate::config::Settings;
 use crate::domain::audit::{Action, RequestContext};
 use crate::domain::sid::AccountSid;

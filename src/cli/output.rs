@@ -2,12 +2,23 @@
 
 use std::io::{self, Write as _};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
+
+/// Whatever went wrong, as text for a person.
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The option `--format`, which every command has that prints data.
+#[derive(Args)]
+pub(super) struct Output {
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(super) enum Format {
     /// For people.
     Text,
     /// For programs: one JSON document.
@@ -39,10 +50,9 @@ pub(super) fn error(text: &str) {
 fn text(document: &Value) -> String {
     match document {
         Value::Array(entries) => entries.iter().map(|entry| text(entry) + "\n").collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| format!("{key}: {}\n", scalar(value)))
-            .collect(),
+        Value::Object(fields) => fields.iter().fold(String::new(), |lines, (key, value)| {
+            lines + key + ": " + &scalar(value) + "\n"
+        }),
         other => scalar(other),
     }
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::Failure;
 use super::operator;
+use super::output::Failure;
 use crate::app::Application;
 use crate::config::Settings;
 use crate::telemetry;

@@ -1,9 +1,11 @@
 //! Settings: read once at start, checked in one step, handed down by value.
 
+mod error;
 mod raw;
 mod settings;
 
+pub use error::ConfigError;
 pub use settings::{
-    AuthenticationSettings, ConfigError, DatabaseSettings, KekSettings, LimitSettings, LogFormat, LogSettings,
-    ServerSettings, Settings,
+    AuthenticationSettings, DatabaseSettings, KekSettings, LimitSettings, LogFormat, LogSettings, ServerSettings,
+    Settings,
 };

@@ -6,7 +6,7 @@ use config::{Config, Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::settings::ConfigError;
+use super::error::ConfigError;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 

@@ -73,6 +73,7 @@ fn as_iso_8601<S: serde::Serializer>(instant: &OffsetDateTime, serializer: S) ->
     serializer.serialize_str(&iso_8601(*instant))
 }
 
+#[expect(clippy::ref_option, reason = "serde hands the field over like this")]
 fn as_optional_iso_8601<S: serde::Serializer>(
     instant: &Option<OffsetDateTime>,
     serializer: S,

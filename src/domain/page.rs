@@ -77,13 +77,13 @@ impl PageRequest {
         key: &MacKey,
         account_sid: &AccountSid,
     ) -> Result<Self, ValidationError> {
-        let index = match present(&input.page) {
+        let index = match present(input.page.as_deref()) {
             None => 0,
             Some(text) => text
                 .parse()
                 .map_err(|_| ValidationError::invalid("Page", "use a whole number from 0"))?,
         };
-        let position = match present(&input.page_token) {
+        let position = match present(input.page_token.as_deref()) {
             Some(token) => open_token(token, key, account_sid).ok_or_else(|| {
                 ValidationError::invalid(
                     "PageToken",
@@ -99,18 +99,18 @@ impl PageRequest {
             None => Position::First,
         };
         Ok(Self {
-            size: parse_size(&input.page_size, max_size)?,
+            size: parse_size(input.page_size.as_deref(), max_size)?,
             index,
             position,
         })
     }
 }
 
-fn present(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|text| !text.is_empty())
+fn present(value: Option<&str>) -> Option<&str> {
+    value.filter(|text| !text.is_empty())
 }
 
-fn parse_size(value: &Option<String>, max_size: u32) -> Result<u32, ValidationError> {
+fn parse_size(value: Option<&str>, max_size: u32) -> Result<u32, ValidationError> {
     let refused = || ValidationError::invalid("PageSize", "use a whole number from 1");
     let Some(text) = present(value) else {
         return Ok(DEFAULT_PAGE_SIZE.min(max_size));

@@ -16,8 +16,8 @@ use actix_web::{Error, HttpMessage as _};
 use tracing::Instrument as _;
 
 use super::error::{ApiError, ErrorCode};
+use super::operation::Matched;
 use super::request_meta::RequestMeta;
-use super::routes::Matched;
 use super::state::AppState;
 use super::view::{self, ErrorView};
 use crate::domain::sid::RequestSid;

@@ -7,7 +7,6 @@ use actix_web::{HttpResponse, ResponseError};
 
 use crate::domain::audit::Outcome;
 use crate::service::VaultError;
-use crate::store::StoreError;
 
 /// Every error that a caller can be told: Twilio's code, HTTP's status, and the text unless the error brings its own.
 /// The table stands in `docs/api.md` too; `tests/tidy.rs` holds the two together.
@@ -80,10 +79,8 @@ impl From<&VaultError> for ErrorCode {
             VaultError::Suspended(_) => Self::Suspended,
             VaultError::NotFound => Self::NotFound,
             VaultError::Invalid(_) => Self::InvalidRequest,
-            VaultError::Store(StoreError::Unavailable(_) | StoreError::CommitUnknown(_)) => Self::Unavailable,
-            VaultError::Store(StoreError::Refused(_) | StoreError::Malformed(_))
-            | VaultError::Crypto(_)
-            | VaultError::Interrupted => Self::Internal,
+            VaultError::Unavailable(_) | VaultError::OutcomeUnknown(_) => Self::Unavailable,
+            VaultError::Store(_) | VaultError::Crypto(_) | VaultError::Interrupted => Self::Internal,
         }
     }
 }
@@ -93,7 +90,7 @@ pub fn audit_outcome(error: &VaultError) -> Outcome {
     let number = ErrorCode::from(error).number();
     match error {
         VaultError::Unauthenticated { .. } | VaultError::Suspended(_) => Outcome::Denied(number),
-        VaultError::Store(StoreError::CommitUnknown(_)) => Outcome::Unknown(number),
+        VaultError::OutcomeUnknown(_) => Outcome::Unknown(number),
         _ => Outcome::Failed(number),
     }
 }

@@ -5,6 +5,7 @@ mod edge;
 mod error;
 mod extract;
 mod handlers;
+mod operation;
 mod request_meta;
 mod routes;
 mod server;

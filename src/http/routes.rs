@@ -3,35 +3,11 @@
 
 use actix_web::guard::{self, Guard as _};
 use actix_web::http::Method;
-use actix_web::{Resource, Route, web};
+use actix_web::{Resource, web};
 
 use super::handlers::{credentials, health, other};
+use super::operation::{Matched, Operation, Surface};
 use crate::domain::audit::Action;
-
-/// One of Twilio's products under which the same credentials are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Surface {
-    /// What stands before the version in the path.
-    prefix: &'static str,
-    version: &'static str,
-    /// A page holds no more rows than this.
-    pub(super) max_page_size: u32,
-}
-
-impl Surface {
-    const fn new(prefix: &'static str, version: &'static str, max_page_size: u32) -> Self {
-        Self {
-            prefix,
-            version,
-            max_page_size,
-        }
-    }
-
-    /// The path of the list of credentials.
-    pub(super) fn list_path(&self) -> String {
-        format!("{}/{}/Credentials", self.prefix, self.version)
-    }
-}
 
 /// Every surface. A bare path is chat for `/v2` and notify for `/v1`.
 static SURFACES: [Surface; 8] = [
@@ -44,14 +20,6 @@ static SURFACES: [Surface; 8] = [
     Surface::new("/notify", "v1", 1000),
     Surface::new("/conversations", "v1", 100),
 ];
-
-/// One method of a resource.
-pub(super) struct Operation {
-    method: Method,
-    /// What a mutation is called in the audit trail; none for a read.
-    action: Option<Action>,
-    route: fn() -> Route,
-}
 
 static LIST_OPERATIONS: [Operation; 2] = [
     Operation {
@@ -95,35 +63,6 @@ static READY_OPERATIONS: [Operation; 1] = [Operation {
     action: None,
     route: || web::to(health::ready),
 }];
-
-/// What the matched resource is: handlers and the edge ask it.
-#[derive(Clone, Copy)]
-pub(super) struct Matched {
-    /// The surface; none for the service's own paths.
-    pub(super) surface: Option<&'static Surface>,
-    operations: &'static [Operation],
-}
-
-impl Matched {
-    /// The name of the mutation that a method asks for.
-    pub(super) fn action(&self, method: &Method) -> Option<Action> {
-        self.operations
-            .iter()
-            .find(|operation| operation.method == *method)
-            .and_then(|operation| operation.action)
-    }
-
-    /// The header `Allow`.
-    pub(super) fn allow(&self) -> String {
-        let mut methods = Vec::new();
-        for operation in self.operations {
-            methods.push(operation.method.as_str());
-            methods.extend((operation.method == Method::GET).then_some("HEAD"));
-        }
-        methods.push("OPTIONS");
-        methods.join(", ")
-    }
-}
 
 /// The resources: path template, surface, operations.
 fn resources() -> impl Iterator<Item = (String, Matched)> {

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use super::routes::Surface;
+use super::operation::Surface;
 use crate::domain::credential::Credential;
 use crate::domain::text::iso_8601;
 use crate::service::CredentialPage;

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::Vault;
 use super::error::VaultError;
+use super::vault::Vault;
 use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::principal::AccountScope;
@@ -47,7 +47,7 @@ impl Vault {
         friendly_name: Option<FriendlyName>,
     ) -> Result<NewAccount, VaultError> {
         let account_sid = AccountSid::generate()?;
-        let (auth_token, hash) = self.new_token().await?;
+        let (auth_token, hash) = self.authenticator.new_token().await?;
         let account_key = self.keyring.new_account_key(&account_sid)?;
         let event = AuditEvent {
             target_sid: Some(account_sid.to_string()),
@@ -118,7 +118,7 @@ impl Vault {
         rotation: TokenRotation,
     ) -> Result<Option<SecretString>, VaultError> {
         let token = match rotation {
-            TokenRotation::Begin | TokenRotation::Replace => Some(self.new_token().await?),
+            TokenRotation::Begin | TokenRotation::Replace => Some(self.authenticator.new_token().await?),
             TokenRotation::Finish => None,
         };
         let mut change = self.store.begin().await?;
@@ -154,7 +154,7 @@ impl Vault {
         friendly_name: Option<FriendlyName>,
     ) -> Result<NewApiKey, VaultError> {
         let api_key_sid = ApiKeySid::generate()?;
-        let (secret, hash) = self.new_token().await?;
+        let (secret, hash) = self.authenticator.new_token().await?;
         let event = AuditEvent {
             target_sid: Some(api_key_sid.to_string()),
             after: Some(json!({ "friendly_name": friendly_name })),

@@ -1,7 +1,7 @@
 //! Attempts that changed nothing leave an event too.
 
-use super::Vault;
 use super::error::VaultError;
+use super::vault::Vault;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::sid::AccountSid;
 

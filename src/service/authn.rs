@@ -9,13 +9,12 @@ use pushvault_crypto::{Argon2Cost, CryptoError, MacKey, hash_token, verify_token
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
-use super::Vault;
 use super::error::VaultError;
 use crate::config::AuthenticationSettings;
 use crate::domain::account::AccountStatus;
 use crate::domain::principal::Principal;
 use crate::domain::sid::{AccountSid, ApiKeySid};
-use crate::store::AuthenticationRecord;
+use crate::store::{AuthenticationRecord, Store};
 
 const MATCHED_TAG: &[u8] = b"pushvault/v1/token-memo";
 
@@ -45,8 +44,61 @@ impl Authenticator {
         })
     }
 
+    /// Lets a caller in, or not. Unknown names and wrong secrets are one answer, at one cost.
+    pub(super) async fn authenticate(
+        &self,
+        store: &Store,
+        user_name: &str,
+        secret: &SecretString,
+    ) -> Result<Principal, VaultError> {
+        let nobody = self.nobody.as_str();
+        let (record, api_key_sid) = if let Ok(api_key_sid) = ApiKeySid::parse(user_name) {
+            (store.api_key_for_authentication(&api_key_sid).await?, Some(api_key_sid))
+        } else if let Ok(account_sid) = AccountSid::parse(user_name) {
+            (store.account_for_authentication(&account_sid).await?, None)
+        } else {
+            (None, None)
+        };
+        // An account may have two tokens, so every account name costs two runs, whether or not it has them.
+        let hashes = match (&record, &api_key_sid) {
+            (Some(record), Some(_)) => vec![record.hashes.primary.as_str()],
+            (None, Some(_)) => vec![nobody],
+            (Some(AuthenticationRecord { hashes, .. }), None) => {
+                vec![hashes.primary.as_str(), hashes.secondary.as_deref().unwrap_or(nobody)]
+            }
+            (None, None) => vec![nobody, nobody],
+        };
+        let matches = self.matches_any(secret, &hashes).await?;
+        let Some(record) = record else {
+            return Err(VaultError::Unauthenticated { claimed: None });
+        };
+        if !matches {
+            return Err(VaultError::Unauthenticated {
+                claimed: Some(record.account_sid),
+            });
+        }
+        let principal = match api_key_sid {
+            Some(api_key_sid) => Principal::ApiKey {
+                account_sid: record.account_sid,
+                api_key_sid,
+            },
+            None => Principal::Account(record.account_sid),
+        };
+        match record.status {
+            AccountStatus::Active => Ok(principal),
+            AccountStatus::Suspended => Err(VaultError::Suspended(principal)),
+        }
+    }
+
+    /// Makes a token and its hash.
+    pub(super) async fn new_token(&self) -> Result<(SecretString, String), VaultError> {
+        let token = pushvault_crypto::generate_token()?;
+        let hash = self.hash(&token).await?;
+        Ok((token, hash))
+    }
+
     /// Hashes a new secret.
-    pub(super) async fn hash(&self, secret: &SecretString) -> Result<String, VaultError> {
+    async fn hash(&self, secret: &SecretString) -> Result<String, VaultError> {
         let (secret, cost) = (secret.clone(), self.cost);
         self.run(move || hash_token(secret.expose_secret(), cost)).await
     }
@@ -81,57 +133,5 @@ impl Authenticator {
         Ok(tokio::task::spawn_blocking(work)
             .await
             .map_err(|_| VaultError::Interrupted)??)
-    }
-}
-
-impl Vault {
-    /// Lets a caller in, or not. Unknown names and wrong secrets are one answer, at one cost.
-    pub async fn authenticate(&self, user_name: &str, secret: &SecretString) -> Result<Principal, VaultError> {
-        let nobody = self.authenticator.nobody.as_str();
-        let (record, api_key_sid) = if let Ok(api_key_sid) = ApiKeySid::parse(user_name) {
-            (
-                self.store.api_key_for_authentication(&api_key_sid).await?,
-                Some(api_key_sid),
-            )
-        } else if let Ok(account_sid) = AccountSid::parse(user_name) {
-            (self.store.account_for_authentication(&account_sid).await?, None)
-        } else {
-            (None, None)
-        };
-        // An account may have two tokens, so every account name costs two runs, whether or not it has them.
-        let hashes = match (&record, &api_key_sid) {
-            (Some(record), Some(_)) => vec![record.hashes.primary.as_str()],
-            (None, Some(_)) => vec![nobody],
-            (Some(AuthenticationRecord { hashes, .. }), None) => {
-                vec![hashes.primary.as_str(), hashes.secondary.as_deref().unwrap_or(nobody)]
-            }
-            (None, None) => vec![nobody, nobody],
-        };
-        let matches = self.authenticator.matches_any(secret, &hashes).await?;
-        let Some(record) = record else {
-            return Err(VaultError::Unauthenticated { claimed: None });
-        };
-        if !matches {
-            return Err(VaultError::Unauthenticated {
-                claimed: Some(record.account_sid),
-            });
-        }
-        let principal = match api_key_sid {
-            Some(api_key_sid) => Principal::ApiKey {
-                account_sid: record.account_sid,
-                api_key_sid,
-            },
-            None => Principal::Account(record.account_sid),
-        };
-        match record.status {
-            AccountStatus::Active => Ok(principal),
-            AccountStatus::Suspended => Err(VaultError::Suspended(principal)),
-        }
-    }
-
-    pub(super) async fn new_token(&self) -> Result<(SecretString, String), VaultError> {
-        let token = pushvault_crypto::generate_token()?;
-        let hash = self.authenticator.hash(&token).await?;
-        Ok((token, hash))
     }
 }

@@ -1,8 +1,8 @@
 //! Credentials: create, fetch, list, update, delete.
 
-use super::Vault;
 use super::error::VaultError;
 use super::keyring::VersionContext;
+use super::vault::Vault;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext, credential_metadata};
 use crate::domain::credential::{Credential, CredentialChanges, CredentialInput, NewCredential, SecretMaterial};
 use crate::domain::page::{PageInput, PageRequest, Position, seal_token};

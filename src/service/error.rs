@@ -1,10 +1,12 @@
-//! Why a use case was not carried out.
+//! Why a use case was not carried out, and why the vault does not open.
 
 use pushvault_crypto::CryptoError;
 
+use crate::config::ConfigError;
 use crate::domain::principal::Principal;
 use crate::domain::sid::AccountSid;
 use crate::domain::validation::ValidationError;
+use crate::kms::KmsError;
 use crate::store::StoreError;
 
 /// A refusal or a failure. `Display` is fit for a log line; the cause is in `source()`.
@@ -25,13 +27,55 @@ pub enum VaultError {
     /// A parameter breaks a rule.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
-    /// The database failed.
+    /// The database cannot serve now. Nothing was changed.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] StoreError),
+    /// The database did not confirm a commit: the change may or may not have been made.
+    #[error("the outcome is unknown")]
+    OutcomeUnknown(#[source] StoreError),
+    /// The database refused what it should take, or holds what it should not.
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
     /// A key or ciphertext did not do what it should.
     #[error("the cryptography failed")]
     Crypto(#[from] CryptoError),
     /// A task ended before its work was done.
     #[error("a background task ended early")]
     Interrupted,
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::CommitUnknown(_) => Self::OutcomeUnknown(error),
+            StoreError::Refused(_) | StoreError::Malformed(_) => Self::Store(error),
+        }
+    }
+}
+
+/// Why the vault does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The schema lacks migrations that this binary needs.
+    #[error("the database schema is {0} migration(s) behind this binary: run `pushvault migrate` first")]
+    SchemaBehind(usize),
+    /// A migration was applied with another text, or in part.
+    #[error(
+        "migration {0} in the database is not the one that this binary has, or did not finish: restore a backup, or \
+         use the binary that belongs to this database"
+    )]
+    SchemaAltered(i64),
+    /// There is no root key, or not the right one.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    /// The database does not answer.
+    #[error("cannot open the vault")]
+    Store(#[from] StoreError),
+    /// The operating system gave no randomness, or Argon2 no memory.
+    #[error("cannot prepare the authentication")]
+    Crypto(#[from] CryptoError),
 }

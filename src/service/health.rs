@@ -1,7 +1,8 @@
 //! Whether the vault could serve a request now.
 
-use super::Vault;
+use super::vault::Vault;
 use crate::store::SchemaState;
+use crate::telemetry::chain;
 
 /// What a request would need, each by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +26,7 @@ impl Vault {
     /// Looks at everything that a request would need.
     pub async fn readiness(&self) -> Readiness {
         if let Err(error) = self.store.ping().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "not ready: the database does not answer"
-            );
+            tracing::warn!(cause = chain(&error), "not ready: the database does not answer");
             return Readiness {
                 database: false,
                 schema: false,

@@ -8,8 +8,7 @@ use pushvault_crypto::{
     MacKey,
 };
 
-use super::OpenError;
-use super::error::VaultError;
+use super::error::{OpenError, VaultError};
 use crate::config::Settings;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::credential::SecretMaterial;
@@ -17,7 +16,7 @@ use crate::domain::principal::AccountScope;
 use crate::domain::push_service::PushService;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::kms;
-use crate::store::{CredentialVersion, Store, StoreError, WrappedAccountKey};
+use crate::store::{CredentialVersion, Store, WrappedAccountKey};
 
 /// The version of an account's first key.
 const FIRST_VERSION: i32 = 1;
@@ -130,13 +129,13 @@ impl Keyring {
         scope: &AccountScope,
         version: &CredentialVersion,
     ) -> Result<SecretMaterial, VaultError> {
-        let key_version = i32::try_from(version.envelope.account_key_version()?)
-            .map_err(|_| StoreError::Malformed("credential_versions.dek_envelope"))?;
+        let key_version =
+            i32::try_from(version.envelope.account_key_version()?).map_err(|_| CryptoError::MalformedEnvelope)?;
         let primary = self.primary(store, scope).await?;
         let account_key = if primary.version == key_version {
             primary
         } else {
-            self.unwrap(scope, store.account_key(scope, key_version).await?)?
+            self.unwrap(scope, &store.account_key(scope, key_version).await?)?
         };
         let context = VersionContext {
             credential_sid: &version.credential_sid,
@@ -161,12 +160,12 @@ impl Keyring {
         if let Some(key) = self.primaries.get(scope.account_sid()) {
             return Ok(key);
         }
-        let key = self.unwrap(scope, store.primary_account_key(scope).await?)?;
+        let key = self.unwrap(scope, &store.primary_account_key(scope).await?)?;
         self.primaries.insert(scope.account_sid().clone(), Arc::clone(&key));
         Ok(key)
     }
 
-    fn unwrap(&self, scope: &AccountScope, wrapped: WrappedAccountKey) -> Result<Arc<VersionedKey>, VaultError> {
+    fn unwrap(&self, scope: &AccountScope, wrapped: &WrappedAccountKey) -> Result<Arc<VersionedKey>, VaultError> {
         let context = self.account_key_context(scope.account_sid(), wrapped.version)?;
         Ok(Arc::new(VersionedKey {
             version: wrapped.version,

@@ -1,7 +1,7 @@
 //! Proof that what is stored can be opened: every envelope, by the key in use.
 
-use super::Vault;
 use super::error::VaultError;
+use super::vault::Vault;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::store::CredentialVersion;

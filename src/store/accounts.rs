@@ -2,8 +2,9 @@
 
 use sqlx::types::time::OffsetDateTime;
 
+use super::database::Store;
 use super::error::StoreError;
-use super::{Store, UnitOfWork};
+use super::unit_of_work::UnitOfWork;
 use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, ApiKeySid};

@@ -2,16 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::Store;
 use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
-
-impl Store {
-    /// Records an attempt that changed nothing: denied or failed.
-    pub async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
-        self.begin().await?.commit(event).await
-    }
-}
+use crate::domain::sid::RequestSid;
 
 pub(super) async fn insert(connection: &mut PgConnection, event: &AuditEvent) -> Result<(), StoreError> {
     let context = &event.context;
@@ -27,7 +20,7 @@ pub(super) async fn insert(connection: &mut PgConnection, event: &AuditEvent) ->
         context.actor.identifier(),
         context.source_address.map(|address| address.to_string()),
         context.user_agent,
-        context.request_sid.as_ref().map(|sid| sid.as_str()),
+        context.request_sid.as_ref().map(RequestSid::as_str),
         context.traceparent,
         event.action.as_str(),
         event.outcome.as_str(),
@@ -55,7 +48,7 @@ pub(super) fn emit(event: &AuditEvent) {
         actor_sid = context.actor.identifier(),
         source_address = context.source_address.map(tracing::field::display),
         user_agent = context.user_agent,
-        request_sid = context.request_sid.as_ref().map(|sid| sid.as_str()),
+        request_sid = context.request_sid.as_ref().map(RequestSid::as_str),
         traceparent = context.traceparent,
         action = event.action.as_str(),
         outcome = event.outcome.as_str(),

@@ -4,8 +4,9 @@ use pushvault_crypto::Envelope;
 use sqlx::types::time::OffsetDateTime;
 
 use super::accounts::parse_friendly_name;
+use super::database::Store;
 use super::error::StoreError;
-use super::{Store, UnitOfWork};
+use super::unit_of_work::UnitOfWork;
 use crate::domain::credential::Credential;
 use crate::domain::page::Position;
 use crate::domain::principal::AccountScope;

@@ -17,7 +17,7 @@ pub enum StoreError {
     Malformed(&'static str),
 }
 
-/// SQLSTATE classes (PostgreSQL documentation, appendix A) of conditions that pass: connection exceptions, transaction
+/// SQLSTATE classes (`PostgreSQL` documentation, appendix A) of conditions that pass: connection exceptions, transaction
 /// rollback, insufficient resources (disk full, too many connections), operator intervention, system errors.
 const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
 

@@ -2,8 +2,9 @@
 
 use pushvault_crypto::{Argon2Cost, KekId, WrappedKey};
 
+use super::database::Store;
 use super::error::StoreError;
-use super::{Store, UnitOfWork};
+use super::unit_of_work::UnitOfWork;
 use crate::domain::principal::AccountScope;
 use crate::domain::root_key::{RootKeyOrigin, RootKeyRecord};
 use crate::domain::sid::AccountSid;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 
-use super::Store;
+use super::database::Store;
 use super::error::StoreError;
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");

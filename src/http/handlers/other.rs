@@ -5,7 +5,7 @@ use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::error::{ApiError, ErrorCode};
-use crate::http::routes::Matched;
+use crate::http::operation::Matched;
 
 /// No resource has this path.
 pub(in crate::http) async fn not_found() -> Result<HttpResponse, ApiError> {

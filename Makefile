@@ -1,0 +1,27 @@
+# The two commands of the README, and the checks behind them. `make` alone says what there is.
+
+DATA_DIR ?= ./.pushvault
+LISTEN ?= 127.0.0.1:8080
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint sqlx postgres
+
+help: ## Say what there is.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+
+run: postgres ## Run the vault with a Postgres of its own and an account ready to use (DATA_DIR=…, LISTEN=…).
+	cargo run --quiet --locked -- dev --data-dir "$(DATA_DIR)" --listen "$(LISTEN)"
+
+test: postgres ## Run all tests, on a real Postgres.
+	cargo test --workspace --locked
+
+lint: ## Formatting, clippy and documentation, as CI has them.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+sqlx: postgres ## Write the descriptions of the SQL queries again after a change to SQL or schema.
+	scripts/sqlx-prepare
+
+postgres:
+	@scripts/install-postgres

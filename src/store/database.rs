@@ -1,0 +1,88 @@
+//! The pool of connections, and the questions that belong to no table.
+
+use std::time::Duration;
+
+use pushvault_crypto::DeploymentId;
+use secrecy::ExposeSecret as _;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+
+use super::error::StoreError;
+use super::unit_of_work::UnitOfWork;
+use crate::config::{ConfigError, DatabaseSettings};
+use crate::domain::audit::AuditEvent;
+
+/// A connection that rested for longer than this is asked whether it still lives before it is used. Under load none rests
+/// so long, so that no query pays for a ping.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) pool: PgPool,
+}
+
+impl Store {
+    /// Prepares the pool; the first query connects.
+    pub fn new(settings: &DatabaseSettings) -> Result<Self, ConfigError> {
+        let options: PgConnectOptions =
+            settings
+                .url
+                .expose_secret()
+                .parse()
+                .map_err(|_: sqlx::Error| ConfigError::Invalid {
+                    key: "database.url",
+                    remedy: "give postgres://user:password@host:port/database".to_owned(),
+                })?;
+        let options = options
+            .application_name("pushvault")
+            .options([(
+                "statement_timeout",
+                format!("{}ms", settings.statement_timeout.as_millis()),
+            )])
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > PING_AFTER_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query!("select 1 as one").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The identity of this deployment, part of every encryption context.
+    pub async fn deployment_id(&self) -> Result<DeploymentId, StoreError> {
+        let row = sqlx::query!("select deployment_id from deployment")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(DeploymentId::from_bytes(row.deployment_id.into_bytes()))
+    }
+
+    /// Begins a change.
+    pub async fn begin(&self) -> Result<UnitOfWork, StoreError> {
+        UnitOfWork::begin(&self.pool).await
+    }
+
+    /// Records an attempt that changed nothing: denied or failed.
+    pub async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
+        self.begin().await?.commit(event).await
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
