@@ -136,11 +136,14 @@ impl Dev {
     /// Serves until `stop` is ready; then stops the service, and after it Postgres.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), DevError> {
         let served = self.application.run(stop).await;
+        // A file that stayed here would tell whoever waits for the next run of a vault that is gone.
+        let set_aside = EnvironmentFile::of(&self.data_directory).set_aside();
         let cluster = self.cluster;
         tokio::task::spawn_blocking(move || cluster.stop())
             .await
             .map_err(|_| DevError::Interrupted)??;
         drop(self.data_directory);
+        set_aside?;
         Ok(served?)
     }
 }

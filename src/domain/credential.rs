@@ -162,19 +162,26 @@ fn parse_secrets(push_service: PushService, input: &CredentialInput) -> Result<S
                 )),
             }
         };
-    let plaintext = |text: &str| Plaintext::new(text.as_bytes().to_vec());
-    let plain = |value: Option<SecretString>| value.map(|value| plaintext(value.expose_secret()));
+    let plaintext = |parameter: &'static str, text: &str| {
+        if text.len() > Plaintext::MAX_LENGTH {
+            let remedy = format!("use at most {} bytes", Plaintext::MAX_LENGTH);
+            return Err(ValidationError::invalid(parameter, &remedy));
+        }
+        Ok(Plaintext::new(text.as_bytes().to_vec()))
+    };
     Ok(Secrets {
         certificate: take("Certificate", &input.certificate)?
-            .map(|text| parse_certificate(text.expose_secret()))
-            .transpose()?
-            .map(|pem| plaintext(&pem)),
+            .map(|text| plaintext("Certificate", &*parse_certificate(text.expose_secret())?))
+            .transpose()?,
         private_key: take("PrivateKey", &input.private_key)?
-            .map(|text| parse_private_key(text.expose_secret()))
-            .transpose()?
-            .map(|pem| plaintext(&pem)),
-        api_key: plain(take("ApiKey", &input.api_key)?),
-        secret: plain(take("Secret", &input.secret)?),
+            .map(|text| plaintext("PrivateKey", &*parse_private_key(text.expose_secret())?))
+            .transpose()?,
+        api_key: take("ApiKey", &input.api_key)?
+            .map(|text| plaintext("ApiKey", text.expose_secret()))
+            .transpose()?,
+        secret: take("Secret", &input.secret)?
+            .map(|text| plaintext("Secret", text.expose_secret()))
+            .transpose()?,
     })
 }
 
@@ -229,6 +236,19 @@ mod tests {
             refused.to_string(),
             "Invalid value for parameter ApiKey: a credential of Type fcm takes Secret instead"
         );
+    }
+
+    #[test]
+    fn a_secret_longer_than_an_envelope_takes_is_refused_by_name() {
+        let with = |length: usize| {
+            NewCredential::parse(&CredentialInput {
+                push_service: text("gcm"),
+                api_key: secret(&"k".repeat(length)),
+                ..CredentialInput::default()
+            })
+        };
+        assert!(with(Plaintext::MAX_LENGTH).is_ok());
+        assert_eq!(with(Plaintext::MAX_LENGTH + 1).err().unwrap().parameter, "ApiKey");
     }
 
     #[test]

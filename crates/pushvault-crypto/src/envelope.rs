@@ -106,7 +106,7 @@ impl Envelope {
 /// `= nonce ‖ GCM-AE(K_enc, nonce, pad(plaintext), aad(role))`. Standards: NIST SP 800-38D and RFC
 /// 5869; the bytes are specified in `docs/crypto.md`. Limits: at most 2^32 envelopes per account
 /// key, re-wraps included; at most 65 532 bytes per secret; a secret's length shows in steps of
-/// 1024 bytes, and which columns there are shows plainly.
+/// 4096 bytes, and which columns there are shows plainly.
 pub fn seal(
     account_key: &AccountKey,
     account_key_version: u32,

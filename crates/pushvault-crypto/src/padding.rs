@@ -4,11 +4,15 @@ use zeroize::Zeroizing;
 
 use crate::error::CryptoError;
 
-/// A padded plaintext is a multiple of this many bytes.
-pub(crate) const STEP: usize = 1024;
+/// A padded plaintext is a multiple of this many bytes. One step holds every usual secret: a PEM
+/// RSA key of 4096 bits or an elliptic one, a service account's JSON, a server key.
+pub(crate) const STEP: usize = 4096;
 
 /// The longest padded plaintext, in bytes: a fence far above any certificate or key.
-pub(crate) const MAX_PADDED_LENGTH: usize = 64 * STEP;
+pub(crate) const MAX_PADDED_LENGTH: usize = 16 * STEP;
+
+/// The longest plaintext, in bytes.
+pub(crate) const MAX_LENGTH: usize = MAX_PADDED_LENGTH - PREFIX_LENGTH;
 
 /// The length of the length.
 const PREFIX_LENGTH: usize = 4;
@@ -16,7 +20,7 @@ const PREFIX_LENGTH: usize = 4;
 /// Pads a plaintext.
 ///
 /// Formula: `u32_be(len(plaintext)) ‖ plaintext ‖ 0…0`, with the fewest zeros that reach a multiple
-/// of 1024 bytes. Limits: at most 65 532 bytes of plaintext.
+/// of 4096 bytes. Limits: at most 65 532 bytes of plaintext.
 pub(crate) fn pad(plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
     let padded_length = padded_length(plaintext.len());
     if padded_length > MAX_PADDED_LENGTH {
@@ -69,7 +73,7 @@ mod tests {
 
     #[test]
     fn lengths_at_the_edges_of_a_step() {
-        for (plaintext, padded) in [(0, 1024), (1, 1024), (1020, 1024), (1021, 2048), (2044, 2048)] {
+        for (plaintext, padded) in [(0, 4096), (1, 4096), (4092, 4096), (4093, 8192), (8188, 8192)] {
             assert_eq!(pad(&vec![1; plaintext]).unwrap().len(), padded);
         }
     }
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_input_is_refused() {
-        for length in [1021_u32, 1024, u32::MAX] {
+        for length in [4093_u32, 4096, u32::MAX] {
             let mut padded = vec![0; STEP];
             padded.splice(..4, length.to_be_bytes());
             assert_eq!(unpad(&padded), Err(CryptoError::MalformedEnvelope));

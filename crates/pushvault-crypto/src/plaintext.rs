@@ -4,12 +4,17 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::padding;
+
 /// One secret in the clear. Its memory is wiped on drop, spare capacity included.
 ///
 /// There is no `Clone` and no comparison, and `Debug` tells neither content nor length.
 pub struct Plaintext(Zeroizing<Vec<u8>>);
 
 impl Plaintext {
+    /// The longest plaintext that an envelope takes, in bytes.
+    pub const MAX_LENGTH: usize = padding::MAX_LENGTH;
+
     /// Takes the buffer over without copying it.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 FORMAT = 1
 SUITE = 1
-STEP = 1024
-MAX_PADDED_LENGTH = 64 * STEP
+STEP = 4096
+MAX_PADDED_LENGTH = 16 * STEP
 COLUMNS = ("certificate", "private_key", "api_key", "secret")
 
 

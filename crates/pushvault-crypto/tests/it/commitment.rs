@@ -13,7 +13,7 @@ const COLUMN_NONCE: [u8; 12] = [0x22; 12];
 /// The set that holds `api_key` alone.
 const API_KEY_SET: u8 = 4;
 /// A column of one padding step.
-const STEP: usize = 1024;
+const STEP: usize = 4096;
 /// The block of the column that the forger gives up to make the tags meet.
 const FREE_BLOCK: usize = 60;
 
@@ -54,7 +54,7 @@ impl Forgery {
         }
     }
 
-    /// Under A the column is `u32_be(1020)`, zeros, A's text and rubble: correctly padded. Under B it
+    /// Under A the column is `u32_be(4092)`, zeros, A's text and rubble: correctly padded. Under B it
     /// is rubble around B's text.
     fn make_column(place: &Place, dek_a: &[u8; 32], dek_b: &[u8; 32]) -> Vec<u8> {
         let aad = reference::column_aad(place, "api_key");
@@ -69,7 +69,7 @@ impl Forgery {
             aad: &aad,
         };
         let mut plaintext_a = vec![0; STEP];
-        plaintext_a[..4].copy_from_slice(&1020_u32.to_be_bytes());
+        plaintext_a[..4].copy_from_slice(&4092_u32.to_be_bytes());
         plaintext_a[16..32].copy_from_slice(TEXT_A);
         let mut ciphertext = xor(&plaintext_a, &reader_a.key_stream(&COLUMN_NONCE, STEP));
         let stream_b = reader_b.key_stream(&COLUMN_NONCE, STEP);

@@ -143,9 +143,9 @@ fn that_open() -> Vec<Draft> {
         ..home.clone()
     };
     let lengths = Secrets {
-        certificate: Some(Plaintext::new(vec![b'c'; 2045])),
-        private_key: Some(Plaintext::new(vec![b'p'; 1021])),
-        api_key: Some(Plaintext::new(vec![b'a'; 1020])),
+        certificate: Some(Plaintext::new(vec![b'c'; 8189])),
+        private_key: Some(Plaintext::new(vec![b'p'; 4093])),
+        api_key: Some(Plaintext::new(vec![b'a'; 4092])),
         secret: Some(Plaintext::new(Vec::new())),
     };
     let lengths = seal(&key, ACCOUNT_KEY_VERSION, &home.context(), &lengths).unwrap();
@@ -306,10 +306,10 @@ fn forged() -> Vec<Draft> {
     let for_a = forgery.committed_to(&forgery.dek_a, &home);
     let for_b = forgery.committed_to(&forgery.dek_b, &home);
     let padded = |name, about, padded: &[u8]| Draft::new(name, about, authentic(padded));
-    let mut stained = vec![0; 1024];
-    stained[1023] = 1;
-    let mut beyond = vec![0; 1024];
-    beyond[..4].copy_from_slice(&1021_u32.to_be_bytes());
+    let mut stained = vec![0; 4096];
+    stained[4095] = 1;
+    let mut beyond = vec![0; 4096];
+    beyond[..4].copy_from_slice(&4093_u32.to_be_bytes());
     vec![
         Draft::new(
             "open_two_keys_first",
@@ -322,7 +322,7 @@ fn forged() -> Vec<Draft> {
         },
         Draft::new("fail_two_keys_first", "committed to B, opened by A", for_b),
         padded("fail_padding_not_zero", "the last byte of padding is 1", &stained),
-        padded("fail_padding_too_long", "a step more than needed", &[0; 2048]),
+        padded("fail_padding_too_long", "a step more than needed", &[0; 8192]),
         padded("fail_padding_length", "a length beyond the column", &beyond),
     ]
 }

@@ -62,7 +62,7 @@ fn the_reference_implementation_reads_what_the_crate_writes() {
     let padded = reference::gcm_open(&key, nonce.try_into().unwrap(), &aad, sealed_column).unwrap();
     assert_eq!(padded[..4], 11_u32.to_be_bytes());
     assert_eq!(&padded[4..15], b"secret of x");
-    assert_eq!(padded[15..], [0; 1024 - 15]);
+    assert_eq!(padded[15..], [0; 4096 - 15]);
 }
 
 #[test]
@@ -76,10 +76,11 @@ fn the_length_of_a_ciphertext_tells_a_step_and_not_a_size() {
         let envelope = seal(&key, 1, &Place::sample().context(), &secrets).unwrap();
         envelope.api_key.unwrap().len()
     };
-    for plaintext in [0, 39, 152, 1020] {
-        assert_eq!(length_of(plaintext), 12 + 1024 + 16);
+    // Nothing, a server key, PEM keys (elliptic, RSA of 2048 and of 4096 bits), a service account.
+    for plaintext in [0, 152, 241, 1704, 2350, 3272, 4092] {
+        assert_eq!(length_of(plaintext), 12 + 4096 + 16);
     }
-    assert_eq!(length_of(1021), 12 + 2048 + 16);
+    assert_eq!(length_of(4093), 12 + 8192 + 16);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn no_bit_of_the_header_can_be_flipped() {
 fn no_bit_of_a_column_can_be_flipped() {
     let key = AccountKey::generate().unwrap();
     let mut envelope = sealed(&key, &Place::sample(), &["secret"], "flip");
-    for bit in 0..(12 + 1024 + 16) * 8 {
+    for bit in 0..(12 + 4096 + 16) * 8 {
         flip(&mut envelope, "secret", bit);
         let flipped = failure(&key, &envelope);
         assert_eq!(flipped, Some(CryptoError::Authentication), "bit {bit}");
@@ -49,7 +49,7 @@ fn one_bad_column_of_four_keeps_all_four_closed() {
     let key = AccountKey::generate().unwrap();
     let mut envelope = sealed(&key, &Place::sample(), &COLUMNS, "flip");
     for column in COLUMNS {
-        for bit in [0, 12 * 8, (12 + 1024) * 8, (12 + 1024 + 16) * 8 - 1] {
+        for bit in [0, 12 * 8, (12 + 4096) * 8, (12 + 4096 + 16) * 8 - 1] {
             flip(&mut envelope, column, bit);
             let flipped = failure(&key, &envelope);
             assert_eq!(flipped, Some(CryptoError::Authentication), "{column} bit {bit}");
@@ -76,12 +76,12 @@ fn a_header_of_any_other_length_is_refused() {
 fn a_column_of_any_other_length_is_refused() {
     let key = AccountKey::generate().unwrap();
     let envelope = sealed(&key, &Place::sample(), &["api_key"], "cut");
-    let stored = 12 + 1024 + 16;
+    let stored = 12 + 4096 + 16;
     for length in (0..2 * stored).filter(|length| *length != stored) {
         let mut cut = envelope.clone();
         cut.api_key.as_mut().unwrap().resize(length, 0);
         // A length that some plaintext has passes the look at the shape and fails at the tag.
-        let expected = if length == 12 + 2048 + 16 {
+        let expected = if length == 12 + 8192 + 16 {
             CryptoError::Authentication
         } else {
             CryptoError::MalformedEnvelope
@@ -94,7 +94,7 @@ fn a_column_of_any_other_length_is_refused() {
 fn a_column_above_the_limit_is_refused_by_its_length() {
     let key = AccountKey::generate().unwrap();
     let mut envelope = sealed(&key, &Place::sample(), &["api_key"], "long");
-    envelope.api_key = Some(vec![0; 12 + 65 * 1024 + 16]);
+    envelope.api_key = Some(vec![0; 12 + 17 * 4096 + 16]);
     assert_eq!(failure(&key, &envelope), Some(CryptoError::MalformedEnvelope));
 }
 
@@ -117,7 +117,7 @@ proptest! {
     #[test]
     fn garbage_of_the_right_shape_is_an_error(
         tail in proptest::collection::vec(any::<u8>(), 96),
-        column in proptest::collection::vec(any::<u8>(), 12 + 1024 + 16),
+        column in proptest::collection::vec(any::<u8>(), 12 + 4096 + 16),
     ) {
         let key = AccountKey::generate().unwrap();
         let envelope = Envelope {

@@ -1,0 +1,38 @@
+//! The house rules of `ARCHITECTURE.md`, as tests. They read the source and need no database.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "tidy/layers.rs"]
+mod layers;
+#[path = "tidy/papers.rs"]
+mod papers;
+#[path = "tidy/secrets.rs"]
+mod secrets;
+#[path = "tidy/source.rs"]
+mod source;
+#[path = "tidy/style.rs"]
+mod style;
+
+/// A layer, and the layers that it may import; the kernel crate is below all of them. A new edge between layers is a
+/// change to this table, in the same commit.
+const LAYERS: [(&str, &[&str]); 10] = [
+    ("domain", &[]),
+    ("config", &[]),
+    ("telemetry", &["config"]),
+    ("kms", &["config", "domain"]),
+    ("store", &["config", "domain"]),
+    ("service", &["config", "domain", "kms", "store", "telemetry"]),
+    ("http", &["config", "domain", "service", "telemetry"]),
+    ("app", &["config", "domain", "http", "service", "store"]),
+    ("dev", &["app", "config", "domain", "http", "service"]),
+    (
+        "cli",
+        &["app", "config", "dev", "domain", "http", "service", "telemetry"],
+    ),
+];

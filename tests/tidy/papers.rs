@@ -1,0 +1,100 @@
+//! What the papers say is what the code does.
+
+use std::collections::BTreeSet;
+
+use pushvault::http::ErrorCode;
+
+use crate::source::{all_files, read};
+
+#[test]
+fn every_error_code_stands_in_the_api_document() {
+    let document = read("docs/api.md");
+    for code in ErrorCode::ALL {
+        let row = document.lines().find(|line| {
+            line.starts_with('|')
+                && line.contains(&code.number().to_string())
+                && line.contains(code.status().as_str())
+                && line.contains(code.text())
+        });
+        assert!(row.is_some(), "docs/api.md has no row for {code:?}");
+    }
+}
+
+/// The keys of `config/default.toml`, as `section.key`.
+fn default_keys() -> BTreeSet<String> {
+    let mut section = String::new();
+    let mut keys = BTreeSet::new();
+    for line in read("config/default.toml").lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            name.trim_end_matches(']').clone_into(&mut section);
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            keys.insert(format!("{section}.{key}"));
+        }
+    }
+    assert!(keys.len() > 20, "the defaults were not read");
+    keys
+}
+
+#[test]
+fn every_setting_is_shown_by_config_check_and_none_besides() {
+    let raw = read("src/config/raw.rs");
+    let shown: BTreeSet<String> = raw
+        .split('"')
+        .filter(|text| {
+            text.split_once('.').is_some_and(|(section, key)| {
+                let word = |text: &str| {
+                    !text.is_empty()
+                        && text
+                            .chars()
+                            .all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c))
+                };
+                word(section) && word(key)
+            })
+        })
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(shown, default_keys());
+}
+
+#[test]
+fn every_setting_has_a_comment_and_a_row_in_the_readme() {
+    let readme = read("README.md");
+    for key in default_keys() {
+        assert!(readme.contains(&format!("`{key}`")), "README.md does not tell of {key}");
+    }
+}
+
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let functions: BTreeSet<String> = all_files()
+        .iter()
+        .flat_map(|file| {
+            file.text
+                .lines()
+                .filter_map(|line| line.trim_start().trim_start_matches("async ").strip_prefix("fn "))
+                .filter_map(|line| line.split_once('('))
+                .map(|(name, _)| format!("{}::{}", file.path, name.trim()))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let document = read("ARCHITECTURE.md");
+    let section = document
+        .split("\n## ")
+        .find(|section| section.starts_with("Invariants"))
+        .expect("ARCHITECTURE.md has no section Invariants");
+    let mut invariants = 0;
+    for item in section.split("\n- ").skip(1) {
+        invariants += 1;
+        let tests: Vec<&str> = item.split('`').filter(|text| text.contains(".rs::")).collect();
+        assert!(!tests.is_empty(), "an invariant names no test: {item}");
+        for test in tests {
+            let (path, name) = test.split_once("::").unwrap();
+            let name = name.rsplit("::").next().unwrap();
+            assert!(
+                functions.contains(&format!("{path}::{name}")),
+                "ARCHITECTURE.md names a test that does not exist: {test}"
+            );
+        }
+    }
+    assert!(invariants >= 10, "ARCHITECTURE.md lists {invariants} invariants");
+}
