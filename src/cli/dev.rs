@@ -1,14 +1,14 @@
 //! `pushvault dev`: a vault of one's own, ready in one command.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::operator;
 use super::output::{self, Failure};
-use super::serve::stop_signal;
-use crate::config::{LogFormat, LogSettings};
+use super::serve::{listen_override, stop_signal};
+use crate::config::LogSettings;
 use crate::dev::Dev;
 use crate::telemetry;
 
@@ -22,15 +22,11 @@ pub(super) struct Arguments {
     listen: Option<SocketAddr>,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    // The log begins before the settings of the data directory can be read.
-    let log = LogSettings {
-        filter: "info".to_owned(),
-        format: LogFormat::Json,
-    };
-    telemetry::init(&log, telemetry::stderr())?;
+pub(super) async fn run(file: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    telemetry::init(&LogSettings::load(file)?, telemetry::stderr())?;
     let stop = stop_signal()?;
-    let dev = Dev::start(&arguments.data_dir, arguments.listen, &operator::context()).await?;
+    let overrides = listen_override(arguments.listen);
+    let dev = Dev::start(&arguments.data_dir, file, overrides, &operator::context()).await?;
     output::line(&greeting(&dev))?;
     dev.run(stop).await?;
     Ok(output::line(
@@ -44,7 +40,7 @@ fn greeting(dev: &Dev) -> String {
 pushvault is ready: http://{address}
   account      {account}
   environment  {environment}
-  commands     pushvault --config {settings} account list
+  commands     {program} --config {settings} account list
   database     Postgres {postgres}, on a socket of its own
 
 Register a credential (paste this into another terminal):
@@ -56,13 +52,19 @@ Ctrl-C stops it.
         address = dev.address(),
         account = dev.account_sid(),
         environment = shell_quoted(&dev.environment_file()),
+        program = program(),
         settings = shell_quoted(&dev.settings_file()),
         postgres = dev.postgres_version(),
     )
 }
 
+/// This program as a shell finds it from anywhere.
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "pushvault".to_owned(), |path| shell_quoted(&path))
+}
+
 /// A path as a shell reads it back, with quotes only where it needs them.
-fn shell_quoted(path: &std::path::Path) -> String {
+fn shell_quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte);
     if text.bytes().all(plain) {

@@ -1,6 +1,6 @@
 //! `pushvault healthcheck`: for containers, which bring no curl.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -14,6 +14,15 @@ const ALIVE: &[u8] = b"HTTP/1.1 200 ";
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     let address = reachable(settings.server.listen);
+    match ask(address) {
+        Ok(answer) if answer == ALIVE => Ok(()),
+        Ok(_) => Err(format!("{address} answers, but not that it is alive").into()),
+        Err(error) => Err(format!("{address} does not answer: {error}").into()),
+    }
+}
+
+/// The start of the answer.
+fn ask(address: SocketAddr) -> io::Result<[u8; ALIVE.len()]> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
@@ -23,10 +32,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     )?;
     let mut answer = [0_u8; ALIVE.len()];
     stream.read_exact(&mut answer)?;
-    if answer != ALIVE {
-        return Err(format!("{address} answers, but not that it is alive").into());
-    }
-    Ok(())
+    Ok(answer)
 }
 
 /// A service that listens on every address is asked on loopback.

@@ -75,10 +75,11 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let file = arguments.config;
-    let settings = || Settings::load(file.as_deref());
+    let file = file.as_deref();
+    let settings = || Settings::load(file);
     match arguments.verb {
-        Verb::Serve(arguments) => serve::run(settings()?, arguments).await?,
-        Verb::Dev(arguments) => dev::run(arguments).await?,
+        Verb::Serve(arguments) => serve::run(file, arguments).await?,
+        Verb::Dev(arguments) => dev::run(file, arguments).await?,
         Verb::Migrate(arguments) => migrate::run(&settings()?, &arguments).await?,
         Verb::Config(verb) => config::run(&settings()?, &verb)?,
         Verb::Account(verb) => account::run(&settings()?, verb).await?,

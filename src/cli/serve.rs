@@ -1,6 +1,7 @@
 //! `pushvault serve`: the service on a given Postgres.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use clap::Args;
 
@@ -17,16 +18,22 @@ pub(super) struct Arguments {
     listen: Option<SocketAddr>,
 }
 
-pub(super) async fn run(mut settings: Settings, arguments: Arguments) -> Result<(), Failure> {
+pub(super) async fn run(file: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let settings = Settings::load_with(file, &listen_override(arguments.listen))?;
     telemetry::init(&settings.log, telemetry::stdout())?;
-    if let Some(listen) = arguments.listen {
-        settings.server.listen = listen;
-    }
     let application = Application::build(&settings, &operator::context()).await?;
     tracing::info!(address = %application.address(), "pushvault serves");
     application.run(stop_signal()?).await?;
     tracing::info!("pushvault stopped");
     Ok(())
+}
+
+/// What `--listen` says, as a setting.
+pub(super) fn listen_override(listen: Option<SocketAddr>) -> Vec<(&'static str, String)> {
+    listen
+        .map(|address| ("server.listen", address.to_string()))
+        .into_iter()
+        .collect()
 }
 
 /// Ready at the first Ctrl-C or SIGTERM.

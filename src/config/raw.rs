@@ -80,11 +80,15 @@ pub(super) struct RawLog {
 }
 
 impl RawSettings {
-    /// Reads the compiled-in defaults, then `file`, then the environment.
-    pub(super) fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
+    /// Reads the compiled-in defaults, then `file`, then the environment, then what the command line says.
+    pub(super) fn read(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, ConfigError> {
+        let unreadable = |error: config::ConfigError| ConfigError::Unreadable(describe(&error));
         let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(path) = file {
             builder = builder.add_source(File::from(path).format(FileFormat::Toml));
+        }
+        for (key, value) in overrides {
+            builder = builder.set_override(key, value.as_str()).map_err(unreadable)?;
         }
         builder
             .add_source(
@@ -94,7 +98,7 @@ impl RawSettings {
             )
             .build()
             .and_then(Config::try_deserialize)
-            .map_err(|error| ConfigError::Unreadable(describe(&error)))
+            .map_err(unreadable)
     }
 
     /// Every key with its value, for people; secrets show only whether they are set.

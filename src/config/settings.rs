@@ -123,7 +123,12 @@ pub enum LogFormat {
 impl Settings {
     /// Reads and checks the settings.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let raw = RawSettings::read(file)?;
+        Self::load_with(file, &[])
+    }
+
+    /// Reads and checks the settings; what the command line says of a key wins over every other source.
+    pub fn load_with(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, ConfigError> {
+        let raw = RawSettings::read(file, overrides)?;
         Ok(Self {
             effective: raw.effective(),
             server: server(&raw.server)?,
@@ -142,6 +147,13 @@ impl Settings {
     /// Every key with its value, for people; secrets show only whether they are set.
     pub fn effective(&self) -> &[(&'static str, String)] {
         &self.effective
+    }
+}
+
+impl LogSettings {
+    /// Reads how to log, for a command that logs before the rest of its settings can be known.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        log(RawSettings::read(file, &[])?.log)
     }
 }
 

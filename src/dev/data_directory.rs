@@ -90,7 +90,7 @@ impl DataDirectory {
     }
 
     /// Writes the settings with which the operator's commands reach this vault while it runs.
-    pub(super) fn write_settings(&self, url: &str) -> Result<PathBuf, DataDirectoryError> {
+    pub(super) fn write_settings(&self, url: &str) -> Result<(), DataDirectoryError> {
         let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
         let text = format!(
             "# Written by `pushvault dev` at each start, for the operator's commands:\n\
@@ -99,8 +99,7 @@ impl DataDirectory {
             quoted(url),
             quoted(&self.root_key().to_string_lossy()),
         );
-        write_private(&self.settings_file(), text.as_bytes())?;
-        Ok(self.settings_file())
+        write_private(&self.settings_file(), text.as_bytes())
     }
 
     /// Makes the root key at the first start. A database without its key is never given a new one.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::{Application, MigrateError, StartError, migrate};
-use crate::config::{ConfigError, KekSettings, Settings};
+use crate::config::{ConfigError, Settings};
 use crate::domain::audit::RequestContext;
 use crate::domain::principal::AccountScope;
 use crate::domain::text::FriendlyName;
@@ -64,10 +64,12 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Starts everything that `directory` holds; what is missing is made.
+    /// Starts everything that `directory` holds; what is missing is made. The settings are the service's own, but for
+    /// the database and the root key, which are the directory's.
     pub async fn start(
         directory: &Path,
-        listen: Option<SocketAddr>,
+        settings_file: Option<&Path>,
+        mut overrides: Vec<(&'static str, String)>,
         context: &RequestContext,
     ) -> Result<Self, DevError> {
         let data_directory = DataDirectory::open(directory)?;
@@ -85,15 +87,15 @@ impl Dev {
         .map_err(|_| DevError::Interrupted)??;
         let url = cluster.url(DATABASE_NAME);
 
-        // The operator's commands work on the same vault with `--config`; the service itself reads the same file.
-        let settings_file = data_directory.write_settings(&url)?;
-        let mut settings = Settings::load(Some(&settings_file))?;
-        // An environment that points at another database or key is meant for `serve`.
-        settings.database.url = url.into();
-        settings.kek = KekSettings::File(data_directory.root_key());
-        if let Some(listen) = listen {
-            settings.server.listen = listen;
-        }
+        // The operator's commands work on the same vault with `--config`.
+        data_directory.write_settings(&url)?;
+        overrides.extend([
+            ("database.url", url),
+            ("database.url_file", String::new()),
+            ("kek.provider", "file".to_owned()),
+            ("kek.file", data_directory.root_key().to_string_lossy().into_owned()),
+        ]);
+        let settings = Settings::load_with(settings_file, &overrides)?;
         migrate(&settings).await?;
         let application = Application::build(&settings, context).await?;
         let account = ready_account(&application.vault(), context, remembered)

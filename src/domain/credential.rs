@@ -171,10 +171,10 @@ fn parse_secrets(push_service: PushService, input: &CredentialInput) -> Result<S
     };
     Ok(Secrets {
         certificate: take("Certificate", &input.certificate)?
-            .map(|text| plaintext("Certificate", &*parse_certificate(text.expose_secret())?))
+            .map(|text| plaintext("Certificate", &parse_certificate(text.expose_secret())?))
             .transpose()?,
         private_key: take("PrivateKey", &input.private_key)?
-            .map(|text| plaintext("PrivateKey", &*parse_private_key(text.expose_secret())?))
+            .map(|text| plaintext("PrivateKey", &parse_private_key(text.expose_secret())?))
             .transpose()?,
         api_key: take("ApiKey", &input.api_key)?
             .map(|text| plaintext("ApiKey", text.expose_secret()))

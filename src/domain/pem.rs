@@ -227,7 +227,7 @@ mod tests {
     fn all_three_key_formats_are_taken() {
         for key in [PKCS1, SEC1] {
             let clean = parse_private_key(key).unwrap();
-            assert_eq!(clean.trim(), key.split_at(key.find("-----BEGIN").unwrap()).1.trim());
+            assert_eq!(clean.trim(), key.split_at(key.rfind("-----BEGIN").unwrap()).1.trim());
         }
     }
 

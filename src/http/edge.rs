@@ -169,6 +169,13 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option<u16>, duration: Duration) {
     let request = response.request();
+    // Probes come every few seconds; only one that fails is news.
+    let is_probe = request
+        .app_data::<Matched>()
+        .is_some_and(|matched| matched.surface.is_none());
+    if is_probe && response.status().is_success() {
+        return;
+    }
     tracing::info!(
         target: "access",
         method = request.method().as_str(),

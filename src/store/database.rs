@@ -6,6 +6,7 @@ use pushvault_crypto::DeploymentId;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::error::StoreError;
 use super::unit_of_work::UnitOfWork;
@@ -25,15 +26,12 @@ pub struct Store {
 impl Store {
     /// Prepares the pool; the first query connects.
     pub fn new(settings: &DatabaseSettings) -> Result<Self, ConfigError> {
-        let options: PgConnectOptions =
-            settings
-                .url
-                .expose_secret()
-                .parse()
-                .map_err(|_: sqlx::Error| ConfigError::Invalid {
-                    key: "database.url",
-                    remedy: "give postgres://user:password@host:port/database".to_owned(),
-                })?;
+        // A parameter that sqlx does not know is passed over, and repeated in its log: `sslpassword`, for one.
+        let options: PgConnectOptions = with_default(NoSubscriber::new(), || settings.url.expose_secret().parse())
+            .map_err(|_: sqlx::Error| ConfigError::Invalid {
+                key: "database.url",
+                remedy: "give postgres://user:password@host:port/database".to_owned(),
+            })?;
         let options = options
             .application_name("pushvault")
             .options([(
