@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
@@ -178,8 +178,8 @@ fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option
     }
     tracing::info!(
         target: "access",
-        method = request.method().as_str(),
-        // The template, never the path: a caller may paste anything into a path.
+        // Only a method that HTTP knows, and the template, never the path: a caller may paste anything into either.
+        method = known_method(request.method()),
         route = request.match_pattern(),
         status = response.status().as_u16(),
         error_code,
@@ -188,6 +188,15 @@ fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option
         duration_ms = duration.as_secs_f64() * 1000.0,
         "request"
     );
+}
+
+fn known_method(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
+            method.as_str()
+        }
+        _ => "other",
+    }
 }
 
 /// Counts the requests under way, for as long as this lives.

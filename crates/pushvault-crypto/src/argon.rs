@@ -1,7 +1,7 @@
 //! Argon2id within limits, in memory that is wiped afterwards.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::error::CryptoError;
 
@@ -42,6 +42,13 @@ impl Argon2Cost {
     }
 }
 
+/// A reservation of so many blocks of 1 KiB goes back to the operating system when it is freed.
+///
+/// Below 32 MiB glibc keeps freed memory for the thread that had it (mallopt(3),
+/// `M_MMAP_THRESHOLD`), and a burst of wrong tokens would leave tens of megabytes behind on every
+/// thread. What is reserved and never touched costs nothing.
+const RETURNED_BLOCKS: usize = 33 * 1024;
+
 /// Fills `output` with `Argon2id(secret, salt, cost)`.
 ///
 /// Standard: RFC 9106, version 0x13, no secret value and no associated data. Limits: those of
@@ -60,11 +67,12 @@ pub(crate) fn derive(
     let block_count = params.block_count();
     let mut memory = Vec::new();
     memory
-        .try_reserve_exact(block_count)
+        .try_reserve_exact(block_count.max(RETURNED_BLOCKS))
         .map_err(|_| CryptoError::OutOfMemory)?;
     memory.resize(block_count, Block::default());
-    let mut memory = Zeroizing::new(memory.into_boxed_slice());
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(secret, salt, output, memory.as_mut())
-        .map_err(|_| CryptoError::CostOutOfRange)
+    let result = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(secret, salt, output, &mut memory)
+        .map_err(|_| CryptoError::CostOutOfRange);
+    memory.iter_mut().for_each(Zeroize::zeroize);
+    result
 }
