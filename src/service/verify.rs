@@ -4,7 +4,7 @@ use super::error::VaultError;
 use super::vault::Vault;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, CredentialSid};
-use crate::store::CredentialVersion;
+use crate::store::{CredentialVersion, StoreError};
 
 /// Envelopes read from the database at a time.
 const BATCH: i64 = 200;
@@ -64,6 +64,8 @@ impl Vault {
         match self.keyring.open(&self.store, &scope, version).await {
             Ok(_secrets) => Ok(None),
             Err(VaultError::Crypto(error)) => Ok(Some(error.to_string())),
+            // One row that names what is not there must not hide what is wrong with the others.
+            Err(VaultError::Store(error @ StoreError::Malformed(_))) => Ok(Some(error.to_string())),
             Err(other) => Err(other),
         }
     }

@@ -71,8 +71,11 @@ impl Store {
             scope.account_sid().as_str(),
             version,
         )
-        .fetch_one(&self.pool)
-        .await?;
+        .fetch_optional(&self.pool)
+        .await?
+        .ok_or(StoreError::Malformed(
+            "credential_versions.dek_envelope names an account key that is not there",
+        ))?;
         account_key(row.version, &row.kek_id, &row.wrapped_key)
     }
 }

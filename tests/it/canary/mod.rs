@@ -1,0 +1,71 @@
+//! Promise 1: no secret ever leaves. Secrets nobody else uses go through every input; then everything that comes out of the
+//! service is searched for them.
+
+mod inputs;
+mod search;
+
+use inputs::Inputs;
+use search::{Canary, assert_silent};
+
+use crate::harness::{Log, TestApp, dump};
+
+/// Everything that the service said or kept: by the name of the place, as text.
+async fn places(app: &TestApp, log: &Log) -> Vec<(&'static str, String)> {
+    let (mut hex, mut base64) = (String::new(), String::new());
+    for (format, text) in [("hex", &mut hex), ("base64", &mut base64)] {
+        let mut transaction = app.pool.begin().await.unwrap();
+        sqlx::query("select set_config('xmlbinary', $1, true)")
+            .bind(format)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        *text = sqlx::query_scalar("select schema_to_xml('public', true, false, '')::text")
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap();
+    }
+    vec![
+        ("the answers", app.transcript()),
+        ("the log", log.text()),
+        ("the audit trail", format!("{:?}", app.audit_trail().await)),
+        ("the tables, bytes as hexadecimal", hex),
+        ("the tables, bytes as base64", base64.replace('\n', "")),
+        ("the dump", dump(app.database.url())),
+    ]
+}
+
+#[tokio::test]
+async fn no_secret_comes_out_anywhere_whatever_it_was_sent_as() {
+    let log = Log::from_now();
+    let app = TestApp::spawn().await;
+    let mut inputs = Inputs::new(&app);
+
+    inputs.good_secrets().await;
+    inputs.secrets_where_they_do_not_belong().await;
+    inputs.broken_bodies().await;
+    inputs.credentials_of_callers().await;
+    inputs.paths_and_queries().await;
+
+    let canaries = inputs.into_canaries();
+    assert!(canaries.len() > 50, "only {} canaries went in", canaries.len());
+    for (place, text) in places(&app, &log).await {
+        assert_silent(place, &text, &canaries);
+    }
+    assert!(log.events("panic").is_empty(), "{:#?}", log.events("panic"));
+}
+
+#[tokio::test]
+async fn the_search_would_find_what_is_not_secret() {
+    // The same places, searched for something that may be there: they are not empty, and the search reaches them.
+    let log = Log::from_now();
+    let app = TestApp::spawn().await;
+    let name = "a friendly name that everybody may read";
+    app.account("a")
+        .post("/v2/Credentials", &[("Type", "gcm"), ("FriendlyName", name)])
+        .await
+        .json(201);
+    let public = Canary::new("the friendly name", name.as_bytes());
+    for (place, text) in places(&app, &log).await {
+        assert!(public.found_in(&text).is_some(), "{place} was not searched");
+    }
+}

@@ -1,0 +1,87 @@
+//! The audit trail cannot be written: then nothing is.
+
+use std::time::Duration;
+
+use super::{LIST, credential, everything, is_unavailable};
+use crate::harness::{TestApp, migrated_database};
+
+#[tokio::test]
+async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is_done() {
+    let app = TestApp::spawn_with(migrated_database(), |settings| {
+        settings.database.statement_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let path = credential(&app).await;
+    let owner = app.account("a");
+    let before = everything(&app).await;
+
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("lock table audit_events in share mode")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    is_unavailable(&owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "x")]).await);
+    is_unavailable(&owner.post(&path, &[("ApiKey", "x")]).await);
+    is_unavailable(&owner.post(&path, &[("FriendlyName", "x")]).await);
+    is_unavailable(&owner.delete(&path).await);
+    // Refusals are events too.
+    is_unavailable(&owner.post(LIST, &[]).await);
+    is_unavailable(&app.anonymous().delete(&path).await);
+    // Reads and updates that ask for nothing need no event.
+    let kept = owner.get(&path).await.json(200);
+    assert_eq!(owner.post(&path, &[]).await.json(200), kept);
+    lock.rollback().await.unwrap();
+
+    assert_eq!(everything(&app).await, before);
+    owner.post(&path, &[("ApiKey", "x")]).await.json(200);
+}
+
+#[tokio::test]
+async fn an_audit_trail_that_refuses_rows_stops_every_mutation() {
+    let app = TestApp::spawn().await;
+    let path = credential(&app).await;
+    let owner = app.account("a");
+    let before = everything(&app).await;
+    // What a missing privilege answers; the superuser of the tests has every privilege.
+    sqlx::raw_sql(
+        "create function refuse() returns trigger language plpgsql as
+            $$ begin raise exception 'no' using errcode = 'insufficient_privilege'; end $$;
+        create trigger refuse before insert on audit_events for each row execute function refuse();",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    is_unavailable(&owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "x")]).await);
+    is_unavailable(&owner.post(&path, &[("ApiKey", "x")]).await);
+    is_unavailable(&owner.delete(&path).await);
+    is_unavailable(&owner.post(LIST, &[("Type", "x")]).await);
+    assert_eq!(everything(&app).await, before);
+    owner.get(&path).await.json(200);
+}
+
+#[tokio::test]
+async fn a_change_that_fails_after_its_rows_were_written_leaves_nothing_but_its_failed_event() {
+    let app = TestApp::spawn().await;
+    let path = credential(&app).await;
+    let owner = app.account("a");
+    // The event of a success is refused by something that is no passing condition; that of a failure is not.
+    sqlx::raw_sql("alter table audit_events add constraint no_success check (outcome <> 'success') not valid")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let before = everything(&app).await;
+    let mut events = Vec::new();
+    for answer in [
+        owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "x")]).await,
+        owner.post(&path, &[("ApiKey", "x"), ("FriendlyName", "x")]).await,
+        owner.delete(&path).await,
+    ] {
+        answer.is_error(500, 20500, "Internal Server Error");
+        let event = app.audit_event_of(&answer).await;
+        assert_eq!((event.outcome.as_str(), event.error_code), ("failed", Some(20500)));
+        events.push(event.event_sid);
+    }
+    let mut after = everything(&app).await;
+    after.retain(|row| !events.iter().any(|sid| row["event_sid"] == sid.as_str()));
+    assert_eq!(after, before);
+}

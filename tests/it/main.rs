@@ -1,0 +1,19 @@
+//! Tests of the whole service: it runs as `serve` runs it, on a real Postgres, and is spoken to over HTTP.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and JSON is read by its keys"
+)]
+
+mod authentication;
+mod canary;
+mod encryption;
+mod endpoints;
+mod failure;
+mod garbage;
+mod harness;
+mod resource;
+mod smoke;

@@ -1,0 +1,315 @@
+//! What is in the database after a crash: whether it agrees with itself, and with what the writers were told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::fs;
+
+use data_encoding::HEXLOWER;
+use pushvault_crypto::{
+    AccountKey, AccountKeyContext, DeploymentId, EncryptionContext, Envelope, KeyEncryptionKey, Secrets, WrappedKey,
+};
+use sqlx::FromRow;
+use sqlx::types::Uuid;
+
+use super::ledger::{APNS_PAIR, Kind, State, Story};
+use crate::process::support::{DataDirectory, Database};
+
+/// Everything about credentials that the database holds, and what it takes to open it.
+pub(super) struct Evidence {
+    credentials: Vec<Credential>,
+    versions: BTreeMap<(String, i32), Version>,
+    events: Vec<Event>,
+    account_key: AccountKey,
+    account_sid: String,
+    deployment_id: DeploymentId,
+}
+
+#[derive(Debug, FromRow)]
+struct Credential {
+    sid: String,
+    friendly_name: String,
+    push_service: String,
+    current_version: i32,
+    deleted: bool,
+}
+
+#[derive(FromRow)]
+struct Version {
+    sid: String,
+    number: i32,
+    push_service: String,
+    sandbox: bool,
+    dek_envelope: Vec<u8>,
+    certificate: Option<Vec<u8>>,
+    private_key: Option<Vec<u8>>,
+    api_key: Option<Vec<u8>>,
+    secret: Option<Vec<u8>>,
+    envelope_digest: Vec<u8>,
+}
+
+#[derive(Debug, FromRow)]
+struct Event {
+    sid: String,
+    action: String,
+    outcome: String,
+    target_sid: Option<String>,
+    target_version: Option<i32>,
+    envelope_digest: Option<Vec<u8>>,
+}
+
+impl Credential {
+    fn sid(&self) -> &str {
+        &self.sid
+    }
+}
+
+impl Evidence {
+    pub(super) async fn collect(directory: &DataDirectory) -> Self {
+        let database = directory.database().await;
+        let credentials = database
+            .rows(
+                "select credential_sid as sid, friendly_name, push_service, current_version,
+                    deleted_at is not null as deleted
+                from credentials",
+            )
+            .await;
+        let versions: Vec<Version> = database
+            .rows(
+                "select credential_sid as sid, version as number, push_service, sandbox, dek_envelope, certificate,
+                    private_key, api_key, secret, envelope_digest
+                from credential_versions",
+            )
+            .await;
+        let events = database
+            .rows(
+                "select event_sid as sid, action, outcome, target_sid, target_version, envelope_digest
+                from audit_events",
+            )
+            .await;
+        let root_key = KeyEncryptionKey::from_slice(&fs::read(directory.join("root.key")).unwrap()).unwrap();
+        let deployment_id: Uuid = database.value("select deployment_id from deployment").await;
+        let deployment_id = DeploymentId::from_bytes(deployment_id.into_bytes());
+        let (account_sid, account_key) = unwrap_account_key(&database, &root_key, &deployment_id).await;
+        Self {
+            credentials,
+            versions: versions
+                .into_iter()
+                .map(|version| ((version.sid.clone(), version.number), version))
+                .collect(),
+            events,
+            account_key,
+            account_sid,
+            deployment_id,
+        }
+    }
+
+    pub(super) fn versions(&self) -> usize {
+        self.versions.len()
+    }
+
+    pub(super) fn event_sids(&self) -> BTreeSet<String> {
+        self.events.iter().map(|event| event.sid.clone()).collect()
+    }
+
+    /// Insists that every change has its one event and every event its change, with the digest of the same ciphertexts.
+    pub(super) fn agrees_with_itself(&self) {
+        let gone = self.credentials.iter().filter(|credential| credential.deleted);
+        assert_same(
+            "creates",
+            self.targets("credential.create"),
+            self.credentials.iter().map(Credential::sid),
+        );
+        assert_same("deletes", self.targets("credential.delete"), gone.map(Credential::sid));
+        let told = self.successes().filter_map(|event| {
+            let digest = event.envelope_digest.as_deref()?;
+            Some((
+                event.target_sid.as_deref()?,
+                event.target_version?,
+                HEXLOWER.encode(digest),
+            ))
+        });
+        let stored = self.versions.values();
+        let stored = stored.map(|version| {
+            (
+                version.sid.as_str(),
+                version.number,
+                HEXLOWER.encode(&version.envelope_digest),
+            )
+        });
+        assert_same("versions", told, stored);
+        for event in self.successes() {
+            let made_version = event.target_version.is_some();
+            assert_eq!(made_version, event.envelope_digest.is_some(), "{event:?}");
+            assert!(made_version || event.action != "credential.create", "{event:?}");
+        }
+        for Credential {
+            sid, current_version, ..
+        } in &self.credentials
+        {
+            let numbers = self
+                .versions
+                .keys()
+                .filter(|(of, _)| of == sid)
+                .map(|(_, number)| *number);
+            assert!(
+                numbers.eq(1..=*current_version),
+                "the versions of {sid} do not lead to the present one"
+            );
+        }
+    }
+
+    /// Holds every story against the credential that it tells of, opens what it holds, and ends every doubt.
+    pub(super) fn settle(&self, stories: &mut [Story]) {
+        let mut known = BTreeSet::new();
+        for story in stories {
+            let credential = self.credentials.iter().find(|credential| match &story.sid {
+                Some(sid) => credential.sid == *sid,
+                None => credential.friendly_name == story.name,
+            });
+            let actual = credential.map(|credential| self.state_of(credential));
+            let is_as_told = actual == story.acknowledged;
+            let is_as_asked = actual.is_some() && actual == story.in_doubt;
+            assert!(is_as_told || is_as_asked, "{actual:?} is not what is told by {story:?}");
+            if let Some(credential) = credential {
+                story.sid = Some(credential.sid.clone());
+                known.insert(credential.sid.as_str());
+                assert_eq!(credential.push_service, story.kind.as_str());
+                for version in 1..=credential.current_version {
+                    self.opens_as_sent(story, &credential.sid, version);
+                }
+            }
+            story.acknowledged = actual;
+            story.in_doubt = None;
+        }
+        let all = self.credentials.iter().map(|credential| credential.sid.as_str());
+        assert_eq!(all.collect::<BTreeSet<_>>(), known, "credentials that nobody asked for");
+    }
+
+    fn successes(&self) -> impl Iterator<Item = &Event> {
+        self.events
+            .iter()
+            .filter(|event| event.outcome == "success" && event.action.starts_with("credential."))
+    }
+
+    fn targets(&self, action: &str) -> impl Iterator<Item = &str> {
+        self.successes()
+            .filter(move |event| event.action == action)
+            .map(|event| event.target_sid.as_deref().expect("a target"))
+    }
+
+    fn state_of(&self, credential: &Credential) -> State {
+        let updates = self.targets("credential.update").filter(|sid| *sid == credential.sid);
+        State {
+            friendly_name: credential.friendly_name.clone(),
+            version: credential.current_version,
+            updates: updates.count(),
+            deleted: credential.deleted,
+        }
+    }
+
+    /// Opens a version with the kernel alone: the vault's own word is not taken for what is in it.
+    fn opens_as_sent(&self, story: &Story, sid: &str, number: i32) {
+        let version = &self.versions[&(sid.to_owned(), number)];
+        let envelope = Envelope {
+            dek_envelope: version.dek_envelope.clone(),
+            certificate: version.certificate.clone(),
+            private_key: version.private_key.clone(),
+            api_key: version.api_key.clone(),
+            secret: version.secret.clone(),
+        };
+        assert_eq!(envelope.digest().as_slice(), version.envelope_digest, "{sid}");
+        let context = EncryptionContext {
+            deployment_id: &self.deployment_id,
+            account_sid: &self.account_sid,
+            credential_sid: sid,
+            push_service: &version.push_service,
+            sandbox: version.sandbox,
+            version: u32::try_from(number).unwrap(),
+        };
+        let opened = pushvault_crypto::open(&self.account_key, &context, &envelope).unwrap();
+        assert_eq!(
+            texts(&opened),
+            expected_texts(story, number),
+            "{sid} in version {number}"
+        );
+        let sandbox = story.kind == Kind::Apn && Story::sandbox(number);
+        assert_eq!(version.sandbox, sandbox, "{sid} in version {number}");
+    }
+}
+
+async fn unwrap_account_key(
+    database: &Database,
+    root_key: &KeyEncryptionKey,
+    deployment_id: &DeploymentId,
+) -> (String, AccountKey) {
+    let keys: Vec<(String, Vec<u8>)> = database
+        .rows("select account_sid, wrapped_key from account_keys where version = 1")
+        .await;
+    let [(account_sid, wrapped)] = keys.as_slice() else {
+        panic!("one account with one key, not {}", keys.len());
+    };
+    let context = AccountKeyContext {
+        deployment_id,
+        account_sid,
+        version: 1,
+    };
+    let wrapped = WrappedKey::parse(wrapped).unwrap();
+    (
+        account_sid.clone(),
+        root_key.unwrap_account_key(&wrapped, &context).unwrap(),
+    )
+}
+
+/// What a version holds: certificate, private key, API key, secret.
+fn texts(secrets: &Secrets) -> [Option<String>; 4] {
+    [
+        &secrets.certificate,
+        &secrets.private_key,
+        &secrets.api_key,
+        &secrets.secret,
+    ]
+    .map(|plaintext| {
+        let bytes = plaintext.as_ref()?.expose_secret().to_vec();
+        Some(String::from_utf8(bytes).unwrap())
+    })
+}
+
+fn expected_texts(story: &Story, version: i32) -> [Option<String>; 4] {
+    match story.kind {
+        Kind::Apn => [Some(block("CERTIFICATE")), Some(block("PRIVATE KEY")), None, None],
+        Kind::Fcm => [None, None, None, Some(story.secret(version))],
+        Kind::Gcm => [None, None, Some(story.secret(version)), None],
+    }
+}
+
+/// A PEM block of the pair without what stands around it.
+fn block(label: &str) -> String {
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let (_, rest) = APNS_PAIR.split_once(&begin).unwrap();
+    let (body, _) = rest.split_once(&end).unwrap();
+    format!("{begin}{body}{end}\n")
+}
+
+/// Insists that there is one event for each change, and shows those that stand alone.
+fn assert_same<T: Ord + Debug>(what: &str, events: impl Iterator<Item = T>, changes: impl Iterator<Item = T>) {
+    let sorted = |mut items: Vec<T>| {
+        items.sort();
+        items
+    };
+    let (events, changes) = (sorted(events.collect()), sorted(changes.collect()));
+    let alone = |items: &[T], others: &[T]| {
+        let alone = items.iter().filter(|item| others.binary_search(item).is_err());
+        format!(
+            "{} of {}: {:?}",
+            alone.clone().count(),
+            items.len(),
+            alone.collect::<Vec<_>>()
+        )
+    };
+    assert!(
+        events == changes,
+        "{what}: events alone {}; changes alone {}",
+        alone(&events, &changes),
+        alone(&changes, &events)
+    );
+}

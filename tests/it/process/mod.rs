@@ -1,0 +1,24 @@
+//! The program from the outside: what it prints, which files and processes it makes and leaves, and what is still there
+//! after it was killed. Nothing here calls the library for what the program can be asked for.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+mod cli_accounts;
+mod cli_api_keys;
+mod cli_refusals;
+mod config_check;
+mod crash;
+mod dev_first_start;
+mod dev_places;
+mod dev_restart;
+mod dev_root_key;
+mod serve_life;
+mod serve_refusals;

@@ -1,0 +1,109 @@
+//! The HTTP API as a caller sees it.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The secret in every credential that is registered: nothing that the program prints may hold it.
+pub(crate) const SECRET: &str = "canary-credential-secret";
+
+/// Somebody with a user name and a secret.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    client: Client,
+    url: String,
+    user_name: String,
+    secret: String,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Caller {
+    pub(crate) fn new(url: &str, user_name: &str, secret: &str) -> Self {
+        Self {
+            client: Client::builder()
+                .redirect(Policy::none())
+                .timeout(PATIENCE)
+                .no_proxy()
+                .build()
+                .unwrap(),
+            url: url.to_owned(),
+            user_name: user_name.to_owned(),
+            secret: secret.to_owned(),
+        }
+    }
+
+    pub(crate) async fn create(&self, form: &[(&str, &str)]) -> Answer {
+        self.post("/v2/Credentials", form).await.unwrap()
+    }
+
+    /// Creates a credential that is not expected to be refused, and returns its SID.
+    pub(crate) async fn register(&self, name: &str) -> String {
+        let answer = self
+            .create(&[("Type", "fcm"), ("FriendlyName", name), ("Secret", SECRET)])
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.text("sid").to_owned()
+    }
+
+    pub(crate) async fn fetch(&self, sid: &str) -> Answer {
+        self.get(&format!("/v2/Credentials/{sid}")).await
+    }
+
+    /// The status with which this caller is let in or not, and the error code.
+    pub(crate) async fn is_let_in(&self) -> (u16, Option<i64>) {
+        let answer = self.get("/v2/Credentials").await;
+        (answer.status, answer.body["code"].as_i64())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> reqwest::Result<Answer> {
+        self.call(Method::POST, path, Some(form)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> reqwest::Result<Answer> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    async fn call(&self, method: Method, path: &str, form: Option<&[(&str, &str)]>) -> reqwest::Result<Answer> {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.url))
+            .basic_auth(&self.user_name, Some(&self.secret));
+        if let Some(form) = form {
+            request = request.form(form);
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        // What was not received to its end was not answered: a body that is cut off is an error here.
+        let body = response.bytes().await?;
+        Ok(Answer {
+            status,
+            body: if body.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_slice(&body).expect("every body is JSON")
+            },
+        })
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn text(&self, key: &str) -> &str {
+        self.body[key].as_str().unwrap_or_else(|| panic!("{key} in {self:?}"))
+    }
+}

@@ -1,0 +1,15 @@
+//! What the tests of the program share: running it, waiting for it, calling it, and looking at what it leaves.
+
+mod api;
+mod database;
+mod deployment;
+mod dev;
+mod processes;
+mod program;
+
+pub(super) use api::{Answer, Caller};
+pub(super) use database::{Database, Event};
+pub(super) use deployment::{Deployment, Login};
+pub(super) use dev::{DataDirectory, DevVault};
+pub(super) use processes::listening_ports;
+pub(super) use program::{Program, Signal, clean, pushvault, run, wait_for};
