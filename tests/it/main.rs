@@ -15,5 +15,6 @@ mod endpoints;
 mod failure;
 mod garbage;
 mod harness;
+mod process;
 mod resource;
 mod smoke;

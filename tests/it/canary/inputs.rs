@@ -23,39 +23,41 @@ const MISSPELT: [&str; 6] = ["secret", "SECRET", "Secrets", "apiKey", "Api-Key",
 /// Sends canaries and remembers them.
 pub(super) struct Inputs<'a> {
     app: &'a TestApp,
-    canaries: Vec<Canary>,
+    /// What every secret that is made up here begins with: one search finds any of them.
+    marker: String,
+    made_up: Vec<String>,
+    real: Vec<Canary>,
 }
 
 impl<'a> Inputs<'a> {
     pub(super) fn new(app: &'a TestApp) -> Self {
-        let root_key = Canary::new("the root key", &app.root_key);
         Self {
             app,
-            canaries: vec![root_key],
+            marker: format!("kanarie{:016x}", fresh_number()),
+            made_up: Vec::new(),
+            real: vec![Canary::new("the root key", &app.root_key)],
         }
     }
 
-    pub(super) fn into_canaries(self) -> Vec<Canary> {
-        self.canaries
+    /// What to search for, and what the made-up secrets were for, by their number.
+    pub(super) fn into_canaries(mut self) -> (Vec<Canary>, Vec<String>) {
+        self.real.push(Canary::new("a made-up secret", self.marker.as_bytes()));
+        (self.real, self.made_up)
     }
 
     /// A fresh secret. Its first part has no character that any encoding changes; its last part has those that all do.
     fn canary(&mut self, name: impl Into<String>) -> String {
-        let alphanumeric = format!("kanarie{:016x}", fresh_number());
-        self.canaries.push(Canary::new(name, alphanumeric.as_bytes()));
-        format!("{alphanumeric} \"+/=&%é")
+        self.made_up.push(name.into());
+        format!("{}n{:03} \"+/=&%é", self.marker, self.made_up.len())
     }
 
-    /// The lines of base64 of a PEM, each a canary: a leak need not be whole.
+    /// Lines of base64 of a PEM, each a canary: a leak need not be whole.
     fn pem(&mut self, name: &str, pem: &str) {
-        for line in pem
-            .lines()
-            .filter(|line| line.len() >= 40 && !line.starts_with("-----"))
-        {
-            self.canaries.push(Canary::new(name, line.as_bytes()));
-            let der = data_encoding::BASE64.decode(line.as_bytes());
-            self.canaries
-                .extend(der.ok().map(|der| Canary::new(format!("{name}, decoded"), &der)));
+        let lines: Vec<_> = pem.lines().filter(|line| line.len() == 64).collect();
+        for line in [lines[0], lines[lines.len() / 2], lines[lines.len() - 1]] {
+            self.real.push(Canary::new(name, line.as_bytes()));
+            let der = data_encoding::BASE64.decode(line.as_bytes()).unwrap();
+            self.real.push(Canary::new(format!("{name}, decoded"), &der));
         }
     }
 
@@ -239,7 +241,7 @@ impl<'a> Inputs<'a> {
             client.get(LIST).await.json(200);
             client.post(LIST, &[]).await.json(400);
             let (user_name, secret) = client.credentials.clone().unwrap();
-            self.canaries
+            self.real
                 .push(Canary::new(format!("the secret of {user_name}"), secret.as_bytes()));
         }
         let secret = self.canary("a wrong token");

@@ -43,15 +43,21 @@ impl Canary {
     }
 }
 
-/// Asserts that none of the canaries is in the text.
+/// Asserts that none of the canaries is in the text. After a made-up secret stand `n` and its number, where that can be
+/// read.
 #[track_caller]
-pub(super) fn assert_silent(place: &str, text: &str, canaries: &[Canary]) {
+pub(super) fn assert_silent(place: &str, text: &str, canaries: &[Canary], made_up: &[String]) {
     for canary in canaries {
         if let Some(spelling) = canary.found_in(text) {
             let position = text.find(spelling).unwrap_or_default();
+            let end = position + spelling.len();
+            let number = text
+                .get(end + 1..end + 4)
+                .and_then(|number| number.parse::<usize>().ok());
+            let which = number.and_then(|number| made_up.get(number.checked_sub(1)?));
             let begin = text.floor_char_boundary(position.saturating_sub(200));
-            let end = text.ceil_char_boundary((position + spelling.len() + 200).min(text.len()));
-            panic!("{} is in {place}: …{}…", canary.name, &text[begin..end]);
+            let end = text.ceil_char_boundary((end + 200).min(text.len()));
+            panic!("{} ({which:?}) is in {place}: …{}…", canary.name, &text[begin..end]);
         }
     }
 }

@@ -277,7 +277,7 @@ fn load_settings(directory: &TempDir, url: &str, root_key: &[u8]) -> Settings {
         .write_all(root_key)
         .unwrap();
     let file = directory.path().join("settings.toml");
-    let with_key = format!("{SETTINGS}file = {key_file:?}\n");
+    let with_key = format!("{SETTINGS}file = {:?}\n", key_file.to_str().unwrap());
     let settings = with_key.replace("[database]\n", &format!("[database]\nurl = {url:?}\n"));
     std::fs::write(&file, settings).unwrap();
     Settings::load(Some(&file)).unwrap()

@@ -1,5 +1,6 @@
 //! Callers, as roles. Every answer that any of them gets is held against the rules for all answers.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
@@ -77,7 +78,7 @@ impl Client {
             body: response.text().await.expect("the body is whole"),
         };
         let mut transcript = self.transcript.lock().unwrap();
-        transcript.push_str(&format!("{answer:?}\n{}\n", answer.body));
+        writeln!(transcript, "{answer:?}\n{}", answer.body).unwrap();
         drop(transcript);
         answer.keeps_the_rules_for_all_answers();
         answer

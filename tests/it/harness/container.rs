@@ -30,7 +30,7 @@ pub(super) struct Container {
     pub(super) user: &'static str,
     pub(super) url: String,
     // Both are held, not used: letting go of either ends the container.
-    _container: ContainerAsync<GenericImage>,
+    _handle: ContainerAsync<GenericImage>,
     _watcher: Watcher,
 }
 
@@ -81,7 +81,7 @@ async fn run(name: String, image: &str, watcher: Watcher) -> Result<Container, S
         name,
         user: USER,
         url,
-        _container: container,
+        _handle: container,
         _watcher: watcher,
     })
 }

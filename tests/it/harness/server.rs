@@ -18,9 +18,9 @@ const FORCE_VARIABLE: &str = "PUSHVAULT_TEST_POSTGRES";
 const URL_VARIABLE: &str = "TEST_DATABASE_URL";
 
 /// How long a server that is only one of several may take, a pull of its image included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the one that was asked for may take.
-const LONG_PATIENCE: Duration = Duration::from_secs(300);
+const LONG_PATIENCE: Duration = Duration::from_mins(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running Postgres.
@@ -32,8 +32,8 @@ pub(super) struct Server {
 /// What must be held for the server to stay.
 enum Keep {
     TheirOwn,
-    Container(Container),
-    Cluster(Cluster),
+    Container(Box<Container>),
+    Cluster(Box<Cluster>),
 }
 
 /// The server of this test process.
@@ -138,7 +138,7 @@ fn in_container(patience: Duration) -> Result<Server, String> {
     let container = container::start(patience)?;
     Ok(Server {
         url: Url::parse(&container.url).map_err(|error| error.to_string())?,
-        keep: Keep::Container(container),
+        keep: Keep::Container(Box::new(container)),
     })
 }
 
@@ -146,7 +146,7 @@ fn in_cluster() -> Result<Server, String> {
     let cluster = Cluster::start_temporary().map_err(|error| error.to_string())?;
     Ok(Server {
         url: Url::parse(&cluster.url("postgres")).map_err(|error| error.to_string())?,
-        keep: Keep::Cluster(cluster),
+        keep: Keep::Cluster(Box::new(cluster)),
     })
 }
 

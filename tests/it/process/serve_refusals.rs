@@ -109,10 +109,8 @@ fn a_settings_file_that_is_missing_or_broken() {
     let nowhere = nowhere.to_string_lossy();
     deployment.run(&["--config", &nowhere, "serve"]).refused(1, &[&nowhere]);
     let broken = deployment.write("broken.toml", format!("[kek]\npassphrase = '{CANARY}\n"), 0o600);
-    let broken = broken.to_string_lossy();
-    deployment
-        .run(&["--config", &broken, "serve"])
-        .refused(1, &[&broken, "line 2"]);
+    let arguments = ["--config", &*broken.to_string_lossy(), "serve"];
+    deployment.run(&arguments).refused(1, &["broken.toml", "line 2"]);
 }
 
 #[test]

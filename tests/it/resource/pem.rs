@@ -1,7 +1,9 @@
 //! Decision 5: PEM as people paste it.
 
 use super::{LIST, create, sid};
-use crate::harness::{ENCRYPTED_KEY, OTHER_KEY, TestApp, apns_certificate, apns_pair, apns_private_key, canonical_pem};
+use crate::harness::{
+    ENCRYPTED_KEY, OTHER_KEY, TestApp, apns_certificate, apns_pair, apns_private_key, canonical_pem, percent_encoded,
+};
 
 #[tokio::test]
 async fn what_a_paste_does_to_pem_is_undone() {
@@ -36,8 +38,7 @@ async fn a_second_form_encoding_and_an_unescaped_plus_are_undone() {
     let owner = app.account("a");
     let key = apns_private_key();
     assert!(key.contains('+') && key.contains('/'), "the fixture shows nothing");
-    let encoded: String = key.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    for value in [encoded, key.replace('+', " ")] {
+    for value in [percent_encoded(key.as_bytes()), key.replace('+', " ")] {
         let created = create(&owner, &[("Type", "apn"), ("PrivateKey", &value)]).await;
         assert_eq!(app.opened(sid(&created)).await[0].private_key.as_ref(), Some(&key));
     }

@@ -6,14 +6,14 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::api::{Caller, SECRET};
 use super::database::Database;
 use super::processes::Process;
-use super::program::{Ended, Program, Signal, pushvault, run, wait_for};
+use super::program::{Ended, Program, Signal, look_until, pushvault, run, wait_for};
 
 /// Where the clusters of root are kept when the user who runs Postgres cannot enter the data directory.
 const CLUSTERS_OF_ROOT: &str = "/var/lib/pushvault-dev";
@@ -126,10 +126,7 @@ impl Drop for DataDirectory {
             return;
         };
         // A test that has failed already must not fail again here, so nothing panics.
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.is_down() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let _down = look_until(Duration::from_secs(30), || self.is_down().then_some(()));
         if home.starts_with(CLUSTERS_OF_ROOT) {
             let _left_behind = fs::remove_dir_all(home);
         }

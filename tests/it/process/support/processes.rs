@@ -22,7 +22,10 @@ impl Process {
             .filter_map(|id: u32| {
                 let process = PathBuf::from(format!("/proc/{id}"));
                 let command_line = fs::read(process.join("cmdline")).ok()?;
-                let command_line = String::from_utf8_lossy(&command_line).replace('\0', " ");
+                let command_line = String::from_utf8_lossy(&command_line);
+                // A whole script in a command line is nothing to read in a failure.
+                let words = command_line.split('\0').filter(|word| !word.contains('\n'));
+                let command_line = words.collect::<Vec<_>>().join(" ");
                 let works_there = fs::read_link(process.join("cwd")).is_ok_and(|path| path.starts_with(directory));
                 (works_there || command_line.contains(&*name)).then_some(Self { id, command_line })
             })

@@ -66,13 +66,18 @@ pub(crate) fn run(command: Command) -> Ended {
 }
 
 /// Looks again and again until there is something to see.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    look_until(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// Looks again and again, but not for longer than that.
+pub(crate) fn look_until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || Instant::now() >= end {
             return found;
         }
-        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for {what}");
         thread::sleep(PAUSE);
     }
 }
@@ -130,7 +135,10 @@ impl Program {
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait_for("the end of a program", || self.child.try_wait().unwrap())
+        match look_until(PATIENCE, || self.child.try_wait().unwrap()) {
+            Some(status) => status,
+            None => panic!("still runs after {PATIENCE:?}:\n{}{}", self.stdout(), self.stderr()),
+        }
     }
 
     /// Waits for something that the program prints or does; fails at once when the program has ended instead.
