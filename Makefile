@@ -10,7 +10,7 @@ help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
 run: postgres ## Run the vault with a Postgres of its own and an account ready to use (DATA_DIR=…, LISTEN=…).
-	cargo run --quiet --locked -- dev --data-dir "$(DATA_DIR)" --listen "$(LISTEN)"
+	cargo run --locked -- dev --data-dir "$(DATA_DIR)" --listen "$(LISTEN)"
 
 test: postgres ## Run all tests, on a real Postgres.
 	cargo test --workspace --locked

@@ -65,6 +65,11 @@ impl Application {
     }
 }
 
+/// Checks what only the layers that use a setting can check; touches nothing.
+pub fn check(settings: &Settings) -> Result<(), ConfigError> {
+    Store::new(&settings.database).map(drop)
+}
+
 /// Applies the migrations that are missing and says how many they were.
 pub async fn migrate(settings: &Settings) -> Result<usize, MigrateError> {
     let store = Store::new(&settings.database)?;

@@ -15,7 +15,7 @@ pub fn init<W>(settings: &LogSettings, writer: W) -> Result<(), TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|_| TelemetryError::Filter)?;
+    let filter = parse_filter(settings)?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     // Only a second call fails, and the first one's subscriber goes on.
@@ -35,6 +35,15 @@ where
     Ok(())
 }
 
+/// Says whether [`init`] would take these settings.
+pub fn check(settings: &LogSettings) -> Result<(), TelemetryError> {
+    parse_filter(settings).map(drop)
+}
+
+fn parse_filter(settings: &LogSettings) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(&settings.filter).map_err(|_| TelemetryError::Filter)
+}
+
 /// Why logging cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -51,13 +60,16 @@ fn log_panics() {
     }));
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line. A cause that the text before it already tells is not told twice.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         cause = error.source();
     }
     text

@@ -11,7 +11,6 @@ use crate::domain::account::AccountStatus;
 use crate::domain::audit::Action;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::FriendlyName;
 use crate::service::TokenRotation;
 
 #[derive(Subcommand)]
@@ -90,7 +89,6 @@ pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> 
 }
 
 async fn create(operator: &Operator, friendly_name: Option<&str>, format: Format) -> Result<(), Failure> {
-    let friendly_name = friendly_name.map_or(Ok(None), FriendlyName::parse)?;
     let result = operator.vault.create_account(&operator.context, friendly_name).await;
     let new = operator.audited(Action::AccountCreate, None, None, result).await?;
     format.print(&json!({

@@ -10,7 +10,6 @@ use crate::config::Settings;
 use crate::domain::audit::Action;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, ApiKeySid};
-use crate::domain::text::FriendlyName;
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -54,11 +53,10 @@ pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> 
             friendly_name,
             output,
         } => {
-            let friendly_name = friendly_name.as_deref().map_or(Ok(None), FriendlyName::parse)?;
             let scope = AccountScope::for_operator(account_sid.clone());
             let result = operator
                 .vault
-                .create_api_key(&operator.context, &scope, friendly_name)
+                .create_api_key(&operator.context, &scope, friendly_name.as_deref())
                 .await;
             let new = operator
                 .audited(Action::ApiKeyCreate, Some(&account_sid), None, result)

@@ -4,7 +4,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::output::{Failure, Output};
+use crate::app;
 use crate::config::Settings;
+use crate::telemetry;
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -17,6 +19,8 @@ pub(super) enum Verb {
 
 pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), Failure> {
     let Verb::Check { output } = verb;
+    app::check(settings)?;
+    telemetry::check(&settings.log)?;
     let document: serde_json::Map<String, Value> = settings
         .effective()
         .iter()

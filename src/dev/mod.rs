@@ -181,7 +181,7 @@ async fn ready_account(
             });
         }
     }
-    let new = vault.create_account(context, name).await?;
+    let new = vault.create_account(context, Some(ACCOUNT_NAME)).await?;
     Ok(AccountCredentials {
         account_sid: new.account_sid,
         auth_token: new.auth_token,

@@ -187,6 +187,7 @@ fn parse_secrets(push_service: PushService, input: &CredentialInput) -> Result<S
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unnecessary_wraps, reason = "a parameter is there or is not")]
 mod tests {
     use super::*;
 

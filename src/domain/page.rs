@@ -170,7 +170,7 @@ fn open_token(text: &str, key: &MacKey, account_sid: &AccountSid) -> Option<Posi
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

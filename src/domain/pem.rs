@@ -163,6 +163,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What happens to PEM on its way, by name.
+    type Damage<'a> = (&'a str, &'a dyn Fn(&str) -> String);
+
     const PAIR: &str = include_str!("../../tests/data/apns-pair.pem");
     const ENCRYPTED: &str = include_str!("../../tests/data/encrypted-key.pem");
     const PKCS1: &str = include_str!("../../tests/data/rsa-pkcs1-key.pem");
@@ -195,7 +198,7 @@ mod tests {
                 })
                 .collect::<String>()
         };
-        let damages: [(&str, &dyn Fn(&str) -> String); 8] = [
+        let damages: [Damage<'_>; 8] = [
             ("literal backslash-n", &|pem| pem.replace('\n', "\\n")),
             ("literal backslash-r-backslash-n", &|pem| pem.replace('\n', "\\r\\n")),
             ("no newlines", &|pem| pem.replace('\n', "")),

@@ -20,7 +20,7 @@ use super::operation::Matched;
 use super::request_meta::RequestMeta;
 use super::state::AppState;
 use super::view::{self, ErrorView};
-use crate::domain::sid::RequestSid;
+use crate::domain::sid::{CredentialSid, RequestSid};
 use crate::service::VaultError;
 use crate::telemetry::chain;
 
@@ -119,17 +119,20 @@ async fn record(
     let target_sid = request
         .match_info()
         .get("sid")
-        .and_then(|sid| crate::domain::sid::CredentialSid::parse(sid).ok())
+        .and_then(|sid| CredentialSid::parse(sid).ok())
         .map(|sid| sid.to_string());
-    let recorded = state.run(move |vault| async move {
-        vault
-            .record_refusal(&context, account_sid.as_ref(), action, target_sid, outcome)
-            .await
-    });
-    let cause = match tokio::time::timeout(RECORD_TIMEOUT, recorded).await {
-        Ok(Ok(())) => return None,
-        Ok(Err(cause)) => Some(chain(&cause)),
-        Err(_) => None,
+    let recorded = state
+        .run(move |vault| async move {
+            let record = vault.record_refusal(&context, account_sid.as_ref(), action, target_sid, outcome);
+            // The limit is inside the use case, so that a record that comes too late is not made after all.
+            tokio::time::timeout(RECORD_TIMEOUT, record)
+                .await
+                .unwrap_or(Err(VaultError::Interrupted))
+        })
+        .await;
+    let cause = match recorded {
+        Ok(()) => return None,
+        Err(cause) => chain(&cause),
     };
     tracing::error!(
         action = action.as_str(),

@@ -44,8 +44,9 @@ impl Vault {
     pub async fn create_account(
         &self,
         context: &RequestContext,
-        friendly_name: Option<FriendlyName>,
+        friendly_name: Option<&str>,
     ) -> Result<NewAccount, VaultError> {
+        let friendly_name = friendly_name.map_or(Ok(None), FriendlyName::parse)?;
         let account_sid = AccountSid::generate()?;
         let (auth_token, hash) = self.authenticator.new_token().await?;
         let account_key = self.keyring.new_account_key(&account_sid)?;
@@ -94,7 +95,7 @@ impl Vault {
         };
         let mut change = self.store.begin().await?;
         let before = change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
-        change.update_account_status(scope, status).await?;
+        let after = change.update_account_status(scope, status).await?;
         let event = AuditEvent {
             target_sid: Some(scope.account_sid().to_string()),
             changed_fields: if before.status == status {
@@ -103,11 +104,11 @@ impl Vault {
                 vec!["status"]
             },
             before: Some(json!({ "status": before.status })),
-            after: Some(json!({ "status": status })),
+            after: Some(json!({ "status": after.status })),
             ..AuditEvent::new(context, scope.account_sid(), action, Outcome::Success)?
         };
         change.commit(event).await?;
-        self.account(scope).await
+        Ok(after)
     }
 
     /// Moves an account's auth tokens along; the new token, where one is made, is told this one time.
@@ -151,8 +152,9 @@ impl Vault {
         &self,
         context: &RequestContext,
         scope: &AccountScope,
-        friendly_name: Option<FriendlyName>,
+        friendly_name: Option<&str>,
     ) -> Result<NewApiKey, VaultError> {
+        let friendly_name = friendly_name.map_or(Ok(None), FriendlyName::parse)?;
         let api_key_sid = ApiKeySid::generate()?;
         let (secret, hash) = self.authenticator.new_token().await?;
         let event = AuditEvent {

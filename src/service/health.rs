@@ -33,13 +33,29 @@ impl Vault {
                 keyring: false,
             };
         }
+        let schema = self.store.schema_state().await;
+        if !matches!(schema, Ok(SchemaState::Current)) {
+            let cause = schema.err().map(|error| chain(&error));
+            tracing::warn!(
+                cause,
+                "not ready: the schema is not the one that this binary needs; run `pushvault migrate`"
+            );
+            return Readiness {
+                database: true,
+                schema: false,
+                keyring: false,
+            };
+        }
+        let expected = self.store.primary_root_key().await;
+        let keyring = matches!(&expected, Ok(Some(record)) if record.kek_id == *self.keyring.kek_id());
+        if !keyring {
+            let cause = expected.err().map(|error| chain(&error));
+            tracing::warn!(cause, found = %self.keyring.kek_id(), "not ready: the database expects another root key");
+        }
         Readiness {
             database: true,
-            schema: matches!(self.store.schema_state().await, Ok(SchemaState::Current)),
-            keyring: matches!(
-                self.store.primary_root_key().await,
-                Ok(Some(record)) if record.kek_id == *self.keyring.kek_id()
-            ),
+            schema: true,
+            keyring,
         }
     }
 }

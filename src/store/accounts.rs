@@ -171,20 +171,23 @@ impl UnitOfWork {
         .transpose()
     }
 
-    /// Lets an account's callers in, or keeps them out.
+    /// Lets an account's callers in, or keeps them out; answers the account as it is then.
     pub async fn update_account_status(
         &mut self,
         scope: &AccountScope,
         status: AccountStatus,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "update accounts set status = $2, updated_at = now() where account_sid = $1",
+    ) -> Result<Account, StoreError> {
+        let row = sqlx::query_as!(
+            AccountRow,
+            "update accounts set status = $2, updated_at = now() where account_sid = $1
+            returning account_sid, friendly_name, status, secondary_token_hash is not null as \"has_secondary_token!\",
+                created_at, updated_at",
             scope.account_sid().as_str(),
             status.as_str(),
         )
-        .execute(self.connection())
+        .fetch_one(self.connection())
         .await?;
-        Ok(())
+        Account::try_from(row)
     }
 
     /// Makes a new token the primary one; the present primary becomes the secondary, which falls out.

@@ -18,8 +18,9 @@ pub enum StoreError {
 }
 
 /// SQLSTATE classes (`PostgreSQL` documentation, appendix A) of conditions that pass: connection exceptions, transaction
-/// rollback, insufficient resources (disk full, too many connections), operator intervention, system errors.
-const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
+/// rollback, a role or password that is not let in, a database that is not there, insufficient resources (disk full, too
+/// many connections), operator intervention, system errors.
+const PASSING_CLASSES: [&str; 7] = ["08", "28", "3D", "40", "53", "57", "58"];
 
 /// Single conditions that an operator ends: a read-only standby, a privilege that was taken away, a lock not had in time.
 const PASSING_STATES: [&str; 3] = ["25006", "42501", "55P03"];

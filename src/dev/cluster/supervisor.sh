@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Keeps one Postgres for as long as somebody holds the other end of standard input, and no longer.
 #
 # Arguments: the directory of the programs, the directory of the cluster, the directory of the socket, a directory
@@ -28,7 +29,7 @@ exec 4<&0 </dev/null 5>&2 2>/dev/null
 # Waits for the end of the owner, then for that of a process: politely, after ten seconds sternly, after twenty by
 # force. The signal is repeated because the process may not have been ready to hear the first one.
 end_with_owner() {
-    read -r nothing
+    read -r _
     # From here on it can be interrupted in a sleep, which must not be left behind.
     sleep=
     trap 'kill "$sleep"; wait "$sleep"; exit' TERM

@@ -126,11 +126,29 @@ fn a_command_line_that_makes_no_sense_ends_with_2() {
     }
 }
 
-#[test]
-fn a_name_that_is_too_long_is_refused_by_its_rule() {
+#[tokio::test]
+async fn a_name_that_is_too_long_is_refused_by_its_rule_and_leaves_one_event() {
     let deployment = Deployment::migrated();
+    let account = deployment.create_account();
+    let database = deployment.database().await;
     let name = "n".repeat(65);
-    let refused = deployment.run(&["account", "create", "--friendly-name", &name]);
-    assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("64"), "{}", refused.stderr);
+    let deployment_itself = format!("AC{}", "0".repeat(32));
+    let cases: [(&[&str], &str, &str); 2] = [
+        (&["account", "create"], "account.create", &deployment_itself),
+        (&["api-key", "create", &account.sid], "api_key.create", &account.sid),
+    ];
+    for (arguments, action, account_sid) in cases {
+        let known = database.events_after(0).await.len();
+        let arguments = [arguments, &["--friendly-name", &name]].concat();
+        deployment.run(&arguments).refused(1, &["FriendlyName", "64"]);
+        let expected = Event {
+            account_sid: account_sid.to_owned(),
+            actor_type: "operator".to_owned(),
+            action: action.to_owned(),
+            outcome: "failed".to_owned(),
+            error_code: Some(20001),
+            target_sid: None,
+        };
+        assert_eq!(database.events_after(known).await, [expected], "{arguments:?}");
+    }
 }

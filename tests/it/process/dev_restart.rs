@@ -63,11 +63,23 @@ async fn a_vault_that_is_killed_takes_postgres_along_and_the_next_start_recovers
 fn a_first_start_that_is_killed_is_begun_again() {
     let directory = DataDirectory::new();
     let mut program = Program::start(directory.command());
-    program.wait_for("an initdb at work", |_| {
-        let initdb = |name: &str| directory.join("postgres").join(name).exists();
-        (initdb("data.new") || initdb("data")).then_some(())
-    });
+    wait_until_postgres_is_made(&mut program, &directory);
     program.end_by(Signal::Kill);
+    DevVault::start(&directory).stop(Signal::Interrupt, &directory);
+}
+
+#[test]
+fn a_ctrl_c_while_it_starts_is_not_lost() {
+    let directory = DataDirectory::new();
+    let mut program = Program::start(directory.command());
+    wait_until_postgres_is_made(&mut program, &directory);
+    assert_eq!(
+        program.end_by(Signal::Interrupt).code(),
+        Some(0),
+        "{}",
+        program.stderr()
+    );
+    assert!(directory.is_down(), "{:?}", directory.postgres());
     DevVault::start(&directory).stop(Signal::Interrupt, &directory);
 }
 
@@ -169,4 +181,13 @@ fn head_of_a_create(vault: &DevVault) -> String {
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 8\r\nExpect: 100-continue\r\n\r\n",
         BASE64.encode(login.as_bytes())
     )
+}
+
+/// Waits until a first start is busy with `initdb`, or just over it.
+fn wait_until_postgres_is_made(program: &mut Program, directory: &DataDirectory) {
+    let home = directory.join("postgres");
+    program.wait_for("an initdb at work", |_| {
+        let at_work = home.join("data.new").exists() || home.join("data").exists();
+        at_work.then_some(())
+    });
 }

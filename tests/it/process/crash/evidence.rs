@@ -158,8 +158,10 @@ impl Evidence {
         }
     }
 
-    /// Holds every story against the credential that it tells of, opens what it holds, and ends every doubt.
-    pub(super) fn settle(&self, stories: &mut [Story]) {
+    /// Holds every story against the credential that it tells of, opens what it holds, and ends every doubt. Returns how
+    /// many steps had been done although nobody was told.
+    pub(super) fn settle(&self, stories: &mut [Story]) -> usize {
+        let mut done = 0;
         let mut known = BTreeSet::new();
         for story in stories {
             let credential = self.credentials.iter().find(|credential| match &story.sid {
@@ -178,11 +180,13 @@ impl Evidence {
                     self.opens_as_sent(story, &credential.sid, version);
                 }
             }
+            done += usize::from(is_as_asked);
             story.acknowledged = actual;
             story.in_doubt = None;
         }
         let all = self.credentials.iter().map(|credential| credential.sid.as_str());
         assert_eq!(all.collect::<BTreeSet<_>>(), known, "credentials that nobody asked for");
+        done
     }
 
     fn successes(&self) -> impl Iterator<Item = &Event> {

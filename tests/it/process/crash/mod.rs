@@ -44,7 +44,8 @@ async fn what_was_acknowledged_survives_a_kill_and_no_event_stands_without_its_c
         vault = DevVault::start(&directory);
         let evidence = Evidence::collect(&directory).await;
         evidence.agrees_with_itself();
-        evidence.settle(&mut stories);
+        let done = evidence.settle(&mut stories);
+        tell(&format!("round {round}: {done} of what was in doubt had been done"));
         assert_eq!(
             told.difference(&evidence.event_sids()).next(),
             None,
