@@ -9,7 +9,7 @@ use pushvault_crypto::Argon2Cost;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::ConfigError;
-use super::raw::{RawAuthentication, RawDatabase, RawKek, RawLog, RawServer, RawSettings};
+use super::raw::{RawAuthentication, RawDatabase, RawKek, RawLimits, RawLog, RawServer, RawSettings};
 
 fn invalid(key: &'static str, remedy: impl Into<String>) -> ConfigError {
     ConfigError::Invalid {
@@ -135,11 +135,7 @@ impl Settings {
             database: database(raw.database)?,
             kek: kek(raw.kek)?,
             authentication: authentication(&raw.authentication)?,
-            limits: LimitSettings {
-                body_bytes: raw.limits.body_bytes,
-                account_key_time: Duration::from_secs(raw.limits.account_key_seconds),
-                account_key_entries: raw.limits.account_key_entries,
-            },
+            limits: limits(&raw.limits)?,
             log: log(raw.log)?,
         })
     }
@@ -192,9 +188,9 @@ fn database(raw: RawDatabase) -> Result<DatabaseSettings, ConfigError> {
              (or run `pushvault dev`, which brings its own)",
         )
     })?;
-    if raw.max_connections == 0 {
-        return Err(invalid("database.max_connections", "give at least 1"));
-    }
+    at_least_one("database.max_connections", raw.max_connections)?;
+    at_least_one("database.acquire_timeout_seconds", raw.acquire_timeout_seconds)?;
+    at_least_one("database.statement_timeout_seconds", raw.statement_timeout_seconds)?;
     Ok(DatabaseSettings {
         url,
         max_connections: raw.max_connections,
@@ -204,6 +200,9 @@ fn database(raw: RawDatabase) -> Result<DatabaseSettings, ConfigError> {
 }
 
 fn kek(raw: RawKek) -> Result<KekSettings, ConfigError> {
+    at_least_one("kek.passphrase_memory_kib", raw.passphrase_memory_kib)?;
+    at_least_one("kek.passphrase_iterations", raw.passphrase_iterations)?;
+    at_least_one("kek.passphrase_parallelism", raw.passphrase_parallelism)?;
     match raw.provider.as_str() {
         "file" if raw.file.is_empty() => Ok(KekSettings::Unset),
         "file" => Ok(KekSettings::File(PathBuf::from(raw.file))),
@@ -224,10 +223,12 @@ fn kek(raw: RawKek) -> Result<KekSettings, ConfigError> {
 
 fn authentication(raw: &RawAuthentication) -> Result<AuthenticationSettings, ConfigError> {
     // RFC 9106 section 3.1: at least one pass, and 8 KiB of memory for each lane.
-    if raw.argon2_iterations == 0 || raw.argon2_parallelism == 0 {
+    at_least_one("authentication.argon2_iterations", raw.argon2_iterations)?;
+    at_least_one("authentication.argon2_parallelism", raw.argon2_parallelism)?;
+    if raw.argon2_memory_kib > Argon2Cost::MAX_TOKEN_MEMORY_KIB {
         return Err(invalid(
-            "authentication.argon2_iterations",
-            "give at least 1 iteration and 1 lane",
+            "authentication.argon2_memory_kib",
+            "give at most 262144 (256 MiB)",
         ));
     }
     if raw.argon2_memory_kib / 8 < raw.argon2_parallelism {
@@ -248,6 +249,17 @@ fn authentication(raw: &RawAuthentication) -> Result<AuthenticationSettings, Con
     })
 }
 
+fn limits(raw: &RawLimits) -> Result<LimitSettings, ConfigError> {
+    if raw.body_bytes == 0 {
+        return Err(invalid("limits.body_bytes", "give at least 1"));
+    }
+    Ok(LimitSettings {
+        body_bytes: raw.body_bytes,
+        account_key_time: Duration::from_secs(raw.account_key_seconds),
+        account_key_entries: raw.account_key_entries,
+    })
+}
+
 fn log(raw: RawLog) -> Result<LogSettings, ConfigError> {
     Ok(LogSettings {
         filter: raw.filter,
@@ -257,6 +269,14 @@ fn log(raw: RawLog) -> Result<LogSettings, ConfigError> {
             _ => return Err(invalid("log.format", "use json or text")),
         },
     })
+}
+
+/// Nothing works with a timeout, a limit or a cost of zero.
+fn at_least_one(key: &'static str, value: impl Into<u64>) -> Result<(), ConfigError> {
+    match value.into() {
+        0 => Err(invalid(key, "give at least 1")),
+        _ => Ok(()),
+    }
 }
 
 fn or_cores(count: usize) -> usize {
@@ -339,6 +359,23 @@ mod tests {
         ] {
             let refused = load(broken).err().unwrap();
             assert!(!refused.to_string().contains("canary"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_a_limit_and_a_cost_of_zero_are_refused_by_name() {
+        for (section, key) in [
+            ("database", "acquire_timeout_seconds"),
+            ("kek", "passphrase_parallelism"),
+            ("authentication", "argon2_iterations"),
+            ("limits", "body_bytes"),
+        ] {
+            let mut toml = DATABASE.to_owned();
+            if section != "database" {
+                toml += &format!("[{section}]\n");
+            }
+            let refused = load(&format!("{toml}{key} = 0\n")).err().unwrap();
+            assert!(refused.to_string().contains(&format!("{section}.{key}")), "{refused}");
         }
     }
 

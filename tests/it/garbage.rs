@@ -1,5 +1,7 @@
 //! Whatever bytes arrive: an answer of the client's fault, and a service that goes on.
 
+use std::cell::Cell;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -19,6 +21,8 @@ struct Target {
     owner: Client,
     paths: [String; 2],
     log: Log,
+    /// Requests of raw bytes that were answered in HTTP.
+    answered: Cell<u32>,
 }
 
 impl Target {
@@ -35,6 +39,7 @@ impl Target {
             owner,
             paths: [LIST.to_owned(), path],
             log,
+            answered: Cell::new(0),
         }
     }
 
@@ -51,6 +56,16 @@ impl Target {
         self.runtime.block_on(self.owner.get(LIST)).json(200);
     }
 
+    /// The same for requests made of raw bytes. Some of them must have been answered, or nothing was tried.
+    fn run_raw<S: Strategy>(&self, inputs: &S, request: impl Fn(S::Value) -> Vec<u8>) {
+        self.run(inputs, |input| self.raw(&request(input)));
+        assert!(
+            self.answered.get() > CASES / 4,
+            "only {} were answered",
+            self.answered.get()
+        );
+    }
+
     /// Posts a body to both paths and holds the answers to the rule.
     fn post(&self, content_type: &str, body: &[u8]) -> Result<(), TestCaseError> {
         for path in &self.paths {
@@ -65,6 +80,8 @@ impl Target {
     /// Sends bytes as a whole request. Where they are not even HTTP, silence is an answer too.
     fn raw(&self, request: &[u8]) -> Result<(), TestCaseError> {
         let answer = self.app.raw(request);
+        self.answered
+            .set(self.answered.get() + u32::from(answer.starts_with("HTTP/1.1 ")));
         let status = answer.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
         prop_assert!(status.is_none_or(|status| status < 500), "{}", answer);
         Ok(())
@@ -193,7 +210,7 @@ fn paths_and_methods_of_anything_are_never_our_fault() {
         any::<u8>().prop_filter("no line break", |byte| !b" \r\n".contains(byte)),
         0..80,
     );
-    target.run(&(method, prefix, path), |(method, prefix, path)| {
+    target.run_raw(&(method, prefix, path), |(method, prefix, path)| {
         let mut request = format!("{method} {prefix}").into_bytes();
         request.extend_from_slice(&path);
         request.extend_from_slice(
@@ -202,7 +219,7 @@ fn paths_and_methods_of_anything_are_never_our_fault() {
             )
             .as_bytes(),
         );
-        target.raw(&request)
+        request
     });
 }
 
@@ -226,7 +243,7 @@ fn headers_of_anything_are_never_our_fault() {
         any::<u8>().prop_filter("no line break", |byte| !b"\r\n".contains(byte)),
         0..100,
     );
-    target.run(&vec((header, value), 1..5), |headers| {
+    target.run_raw(&vec((header, value), 1..5), |headers| {
         let mut request =
             format!("POST {LIST} HTTP/1.1\r\nAuthorization: {authorization}\r\nConnection: close\r\n").into_bytes();
         for (name, value) in headers {
@@ -236,12 +253,12 @@ fn headers_of_anything_are_never_our_fault() {
             request.extend_from_slice(b"\r\n");
         }
         request.extend_from_slice(b"\r\nType=gcm");
-        target.raw(&request)
+        request
     });
 }
 
 #[test]
 fn bytes_that_are_no_http_at_all_are_never_our_fault() {
     let target = Target::new();
-    target.run(&vec(any::<u8>(), 0..300), |bytes| target.raw(&bytes));
+    target.run_raw(&vec(any::<u8>(), 0..300), |bytes| bytes);
 }

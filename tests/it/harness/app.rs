@@ -24,7 +24,8 @@ use tokio::sync::oneshot;
 use super::client::Client;
 use super::{TestDatabase, block_on, log, migrated_database, runtime};
 
-/// Settings that make tests quick: the cheapest Argon2 that the standard allows, one worker, few connections.
+/// Settings that make tests quick: the cheapest Argon2 that the standard allows, one worker, few connections. The waits
+/// are long, because a busy machine is no reason for a test to fail; tests of a wait set their own.
 const SETTINGS: &str = r#"
 [server]
 listen = "127.0.0.1:0"
@@ -33,6 +34,8 @@ shutdown_timeout_seconds = 1
 
 [database]
 max_connections = 3
+acquire_timeout_seconds = 30
+statement_timeout_seconds = 30
 
 [authentication]
 argon2_memory_kib = 64
@@ -105,6 +108,8 @@ impl TestApp {
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .no_proxy()
+                // Well before the service ends a connection that rests, so that no request meets its end.
+                .pool_idle_timeout(Duration::from_secs(1))
                 .build()
                 .unwrap(),
             running: Running::start(&settings),

@@ -1,4 +1,5 @@
-//! `pushvault account`: who is let in, from the moment that the command has ended; and what of it stands in the audit trail.
+//! `pushvault account`: who is let in, from the moment that the command has ended, and what of it stands in the audit
+//! trail.
 
 use serde_json::Value;
 

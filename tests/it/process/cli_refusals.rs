@@ -1,5 +1,5 @@
-//! What the operator's commands refuse: with a reason, with the right exit code, and with an event where a change was asked
-//! for.
+//! What the operator's commands refuse: with a reason, with the right exit code, and with an event where a change was
+//! asked for.
 
 use super::support::{Deployment, Event};
 

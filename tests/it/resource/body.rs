@@ -168,6 +168,26 @@ async fn a_body_may_have_256_kib_and_not_one_byte_more_decision_21() {
 }
 
 #[tokio::test]
+async fn a_body_that_was_not_read_is_not_taken_for_the_next_request() {
+    // Refused before anyone looked at the body, which holds a request of its own.
+    let app = TestApp::spawn().await;
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (authorization, status) in [(String::new(), "401"), (app.account("a").authorization(), "415")] {
+        let mut requests = format!(
+            "POST {LIST} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\nContent-Length: {}\r\n\r\n{hidden}",
+            hidden.len()
+        );
+        requests.push_str("GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answers = app.raw(requests.as_bytes());
+        assert!(answers.starts_with(&format!("HTTP/1.1 {status} ")), "{answers}");
+        assert!(!answers.contains("/hidden"), "{answers}");
+        // Either the connection ends, or the next request is understood.
+        let count = answers.matches("HTTP/1.1 ").count();
+        assert!(count == 1 || (count == 2 && answers.contains("/next")), "{answers}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_ends_early_is_refused_and_changes_nothing() {
     let app = TestApp::spawn().await;
     let owner = app.account("a");

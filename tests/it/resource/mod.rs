@@ -1,6 +1,7 @@
 //! The credential resource: what the wire contract says of each operation.
 
 mod body;
+mod concurrency;
 mod create;
 mod delete;
 mod list;

@@ -158,8 +158,8 @@ impl Evidence {
         }
     }
 
-    /// Holds every story against the credential that it tells of, opens what it holds, and ends every doubt. Returns how
-    /// many steps had been done although nobody was told.
+    /// Holds every story against the credential that it tells of, opens what it holds, and ends every doubt. Returns
+    /// how many steps had been done although nobody was told.
     pub(super) fn settle(&self, stories: &mut [Story]) -> usize {
         let mut done = 0;
         let mut known = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! The crash test: writers at work, `kill -9` in the middle, and nothing that was acknowledged is missing afterwards.
 //!
-//! Each round starts the vault on the data of the round before, lets the writers write, kills at a moment drawn from the
-//! seed, starts again and holds what is in the database against what the writers were told (`ledger`) and against itself
-//! (`evidence`). A round may kill the vault alone, or Postgres and its supervisor with it, at once.
+//! Each round starts the vault on the data of the round before, lets the writers write, kills at a moment drawn from
+//! the seed, starts again and holds what is in the database against what the writers were told (`ledger`) and against
+//! itself (`evidence`). A round may kill the vault alone, or Postgres and its supervisor with it, at once.
 
 mod evidence;
 mod ledger;

@@ -107,8 +107,8 @@ impl DataDirectory {
         }
     }
 
-    /// Whether nothing of its Postgres is left. Each process of Postgres inherits the lock, so it cannot be had before the
-    /// last one has ended, even where `/proc` tells this user nothing about other users' processes.
+    /// Whether nothing of its Postgres is left. Each process of Postgres inherits the lock, so it cannot be had before
+    /// the last one has ended, even where `/proc` tells this user nothing about other users' processes.
     pub(crate) fn is_down(&self) -> bool {
         let lock = OpenOptions::new().write(true).open(self.join("postgres.lock"));
         let lock_is_free = lock.is_ok_and(|lock| lock.try_lock().is_ok());

@@ -12,8 +12,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// The processes whose command line names the directory or that work in it: Postgres's own children keep the working
-    /// directory of their parent and give up its command line.
+    /// The processes whose command line names the directory or that work in it: Postgres's own children keep the
+    /// working directory of their parent and give up its command line.
     pub(crate) fn of(directory: &Path) -> Vec<Self> {
         let name = directory.to_string_lossy();
         fs::read_dir("/proc")
