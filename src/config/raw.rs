@@ -68,6 +68,7 @@ pub(super) struct RawAuthentication {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {
     pub(super) body_bytes: usize,
+    pub(super) request_seconds: u64,
     pub(super) account_key_seconds: u64,
     pub(super) account_key_entries: u64,
 }
@@ -156,6 +157,7 @@ impl RawSettings {
             ("authentication.memo_seconds", authentication.memo_seconds.to_string()),
             ("authentication.memo_entries", authentication.memo_entries.to_string()),
             ("limits.body_bytes", limits.body_bytes.to_string()),
+            ("limits.request_seconds", limits.request_seconds.to_string()),
             ("limits.account_key_seconds", limits.account_key_seconds.to_string()),
             ("limits.account_key_entries", limits.account_key_entries.to_string()),
             ("log.filter", log.filter.clone()),

@@ -96,6 +96,8 @@ pub struct AuthenticationSettings {
 pub struct LimitSettings {
     /// The largest request body.
     pub body_bytes: usize,
+    /// How long the vault may take over one request.
+    pub request_time: Duration,
     /// How long an unwrapped account key stays in memory.
     pub account_key_time: Duration,
     /// How many do.
@@ -253,8 +255,10 @@ fn limits(raw: &RawLimits) -> Result<LimitSettings, ConfigError> {
     if raw.body_bytes == 0 {
         return Err(invalid("limits.body_bytes", "give at least 1"));
     }
+    at_least_one("limits.request_seconds", raw.request_seconds)?;
     Ok(LimitSettings {
         body_bytes: raw.body_bytes,
+        request_time: Duration::from_secs(raw.request_seconds),
         account_key_time: Duration::from_secs(raw.account_key_seconds),
         account_key_entries: raw.account_key_entries,
     })

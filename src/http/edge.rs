@@ -127,7 +127,7 @@ async fn record(
             // The limit is inside the use case, so that a record that comes too late is not made after all.
             tokio::time::timeout(RECORD_TIMEOUT, record)
                 .await
-                .unwrap_or(Err(VaultError::Interrupted))
+                .unwrap_or(Err(VaultError::TimedOut))
         })
         .await;
     let cause = match recorded {

@@ -79,7 +79,7 @@ impl From<&VaultError> for ErrorCode {
             VaultError::Suspended(_) => Self::Suspended,
             VaultError::NotFound => Self::NotFound,
             VaultError::Invalid(_) => Self::InvalidRequest,
-            VaultError::Unavailable(_) | VaultError::OutcomeUnknown(_) => Self::Unavailable,
+            VaultError::Unavailable(_) | VaultError::OutcomeUnknown(_) | VaultError::TimedOut => Self::Unavailable,
             VaultError::Store(_) | VaultError::Crypto(_) | VaultError::Interrupted => Self::Internal,
         }
     }
@@ -90,7 +90,7 @@ pub fn audit_outcome(error: &VaultError) -> Outcome {
     let number = ErrorCode::from(error).number();
     match error {
         VaultError::Unauthenticated { .. } | VaultError::Suspended(_) => Outcome::Denied(number),
-        VaultError::OutcomeUnknown(_) => Outcome::Unknown(number),
+        VaultError::OutcomeUnknown(_) | VaultError::TimedOut => Outcome::Unknown(number),
         _ => Outcome::Failed(number),
     }
 }

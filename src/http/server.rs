@@ -53,7 +53,7 @@ impl Server {
         Ok(Self {
             address: listener.local_addr().map_err(bind)?,
             listener,
-            state: Data::new(AppState::new(vault, settings.public_url.clone(), limits.body_bytes)),
+            state: Data::new(AppState::new(vault, settings.public_url.clone(), limits)),
             settings: settings.clone(),
         })
     }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::config::LimitSettings;
 use crate::service::{Vault, VaultError};
 
 /// What every worker shares.
@@ -13,16 +15,18 @@ pub(super) struct AppState {
     public_url: Option<String>,
     pub(super) body_bytes: usize,
     pub(super) concurrent_requests: AtomicUsize,
+    request_time: Duration,
     runtime: Handle,
 }
 
 impl AppState {
     /// State for workers whose use cases run on the present runtime.
-    pub(super) fn new(vault: Arc<Vault>, public_url: Option<String>, body_bytes: usize) -> Self {
+    pub(super) fn new(vault: Arc<Vault>, public_url: Option<String>, limits: &LimitSettings) -> Self {
         Self {
             vault,
             public_url,
-            body_bytes,
+            body_bytes: limits.body_bytes,
+            request_time: limits.request_time,
             concurrent_requests: AtomicUsize::new(0),
             runtime: Handle::current(),
         }
@@ -34,14 +38,15 @@ impl AppState {
     }
 
     /// Runs a use case on the main runtime, where the connections to the database live: they outlast every worker, and a
-    /// caller who hangs up in the middle does not end what was begun.
+    /// caller who hangs up in the middle does not end what was begun. It has the time of one request and no more.
     pub(super) async fn run<T, F>(&self, use_case: impl FnOnce(Arc<Vault>) -> F) -> Result<T, VaultError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, VaultError>> + Send + 'static,
     {
+        let use_case = tokio::time::timeout(self.request_time, use_case(Arc::clone(&self.vault)));
         self.runtime
-            .spawn(use_case(Arc::clone(&self.vault)))
+            .spawn(async move { use_case.await.unwrap_or(Err(VaultError::TimedOut)) })
             .await
             .map_err(|_| VaultError::Interrupted)?
     }

@@ -42,6 +42,9 @@ pub enum VaultError {
     /// A task ended before its work was done.
     #[error("a background task ended early")]
     Interrupted,
+    /// The time for one request is over; what was begun may or may not have been done.
+    #[error("the time for one request is over")]
+    TimedOut,
 }
 
 impl From<StoreError> for VaultError {

@@ -33,18 +33,14 @@ impl Vault {
                 keyring: false,
             };
         }
-        let schema = self.store.schema_state().await;
-        if !matches!(schema, Ok(SchemaState::Current)) {
-            let cause = schema.err().map(|error| chain(&error));
+        let schema_state = self.store.schema_state().await;
+        let schema = matches!(schema_state, Ok(SchemaState::Current));
+        if !schema {
+            let cause = schema_state.err().map(|error| chain(&error));
             tracing::warn!(
                 cause,
                 "not ready: the schema is not the one that this binary needs; run `pushvault migrate`"
             );
-            return Readiness {
-                database: true,
-                schema: false,
-                keyring: false,
-            };
         }
         let expected = self.store.primary_root_key().await;
         let keyring = matches!(&expected, Ok(Some(record)) if record.kek_id == *self.keyring.kek_id());
@@ -54,7 +50,7 @@ impl Vault {
         }
         Readiness {
             database: true,
-            schema: true,
+            schema,
             keyring,
         }
     }

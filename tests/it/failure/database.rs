@@ -146,7 +146,6 @@ async fn after_a_restart_of_the_database_the_service_recovers_by_itself() {
 }
 
 #[tokio::test]
-#[ignore = "nothing bounds the wait for a database that keeps the connection and says nothing"]
 async fn a_database_that_hangs_does_not_hang_its_callers() {
     let (app, gate) = behind_a_gate().await;
     let path = credential(&app).await;

@@ -23,6 +23,7 @@ async fn a_migration_of_another_text_is_refused() {
     let ready = app.anonymous().get("/readyz").await.json(503);
     assert_eq!(ready["checks"]["schema"], "failed");
     assert_eq!(ready["checks"]["database"], "ok");
+    assert_eq!(ready["checks"]["keyring"], "ok");
 }
 
 #[tokio::test]
