@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ReqData};
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::domain::credential::Credential;
 use crate::domain::sid::CredentialSid;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::extract::{authenticate, credential_input, page_input};
@@ -25,8 +26,7 @@ pub(in crate::http) async fn create(
     let credential = state
         .run(|vault| async move { vault.create_credential(&context, &scope, input).await })
         .await?;
-    let view = CredentialView::new(&credential, &origin(&request, state.public_url()), surface(&request)?);
-    Ok(json(StatusCode::CREATED, &view))
+    answer(StatusCode::CREATED, &credential, &request, &state)
 }
 
 pub(in crate::http) async fn fetch(
@@ -39,8 +39,7 @@ pub(in crate::http) async fn fetch(
     let credential = state
         .run(|vault| async move { vault.credential(&scope, &sid).await })
         .await?;
-    let view = CredentialView::new(&credential, &origin(&request, state.public_url()), surface(&request)?);
-    Ok(json(StatusCode::OK, &view))
+    answer(StatusCode::OK, &credential, &request, &state)
 }
 
 pub(in crate::http) async fn list(
@@ -71,8 +70,7 @@ pub(in crate::http) async fn update(
     let credential = state
         .run(|vault| async move { vault.update_credential(&context, &scope, &sid, input).await })
         .await?;
-    let view = CredentialView::new(&credential, &origin(&request, state.public_url()), surface(&request)?);
-    Ok(json(StatusCode::OK, &view))
+    answer(StatusCode::OK, &credential, &request, &state)
 }
 
 pub(in crate::http) async fn delete(
@@ -87,6 +85,20 @@ pub(in crate::http) async fn delete(
         .run(|vault| async move { vault.delete_credential(&context, &scope, &sid).await })
         .await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// A credential as the surface of the request shows it.
+fn answer(
+    status: StatusCode,
+    credential: &Credential,
+    request: &HttpRequest,
+    state: &AppState,
+) -> Result<HttpResponse, ApiError> {
+    let origin = origin(request, state.public_url());
+    Ok(json(
+        status,
+        &CredentialView::new(credential, &origin, surface(request)?),
+    ))
 }
 
 /// The SID in the path. A malformed one is not found, by the same path as a foreign one.
