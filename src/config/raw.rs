@@ -19,6 +19,8 @@ pub(super) struct RawSettings {
     pub(super) kek: RawKek,
     pub(super) authentication: RawAuthentication,
     pub(super) limits: RawLimits,
+    pub(super) rate_limit: RawRateLimit,
+    pub(super) validation: RawValidation,
     pub(super) log: RawLog,
 }
 
@@ -27,6 +29,7 @@ pub(super) struct RawSettings {
 pub(super) struct RawServer {
     pub(super) listen: String,
     pub(super) public_url: String,
+    pub(super) trusted_proxies: String,
     pub(super) workers: usize,
     pub(super) shutdown_timeout_seconds: u64,
 }
@@ -68,9 +71,31 @@ pub(super) struct RawAuthentication {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {
     pub(super) body_bytes: usize,
+    pub(super) head_bytes: usize,
+    pub(super) parameters: usize,
+    pub(super) head_seconds: u64,
+    pub(super) body_seconds: u64,
+    pub(super) stall_seconds: u64,
     pub(super) request_seconds: u64,
     pub(super) account_key_seconds: u64,
     pub(super) account_key_entries: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRateLimit {
+    pub(super) enabled: bool,
+    pub(super) account_per_second: u32,
+    pub(super) account_burst: u32,
+    pub(super) address_per_second: u32,
+    pub(super) address_burst: u32,
+    pub(super) failed_authentications_per_minute: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawValidation {
+    pub(super) mode: String,
 }
 
 #[derive(Deserialize)]
@@ -110,11 +135,14 @@ impl RawSettings {
             kek,
             authentication,
             limits,
+            rate_limit,
+            validation,
             log,
         } = self;
         vec![
             ("server.listen", server.listen.clone()),
             ("server.public_url", server.public_url.clone()),
+            ("server.trusted_proxies", server.trusted_proxies.clone()),
             ("server.workers", server.workers.to_string()),
             (
                 "server.shutdown_timeout_seconds",
@@ -157,9 +185,30 @@ impl RawSettings {
             ("authentication.memo_seconds", authentication.memo_seconds.to_string()),
             ("authentication.memo_entries", authentication.memo_entries.to_string()),
             ("limits.body_bytes", limits.body_bytes.to_string()),
+            ("limits.head_bytes", limits.head_bytes.to_string()),
+            ("limits.parameters", limits.parameters.to_string()),
+            ("limits.head_seconds", limits.head_seconds.to_string()),
+            ("limits.body_seconds", limits.body_seconds.to_string()),
+            ("limits.stall_seconds", limits.stall_seconds.to_string()),
             ("limits.request_seconds", limits.request_seconds.to_string()),
             ("limits.account_key_seconds", limits.account_key_seconds.to_string()),
             ("limits.account_key_entries", limits.account_key_entries.to_string()),
+            ("rate_limit.enabled", rate_limit.enabled.to_string()),
+            (
+                "rate_limit.account_per_second",
+                rate_limit.account_per_second.to_string(),
+            ),
+            ("rate_limit.account_burst", rate_limit.account_burst.to_string()),
+            (
+                "rate_limit.address_per_second",
+                rate_limit.address_per_second.to_string(),
+            ),
+            ("rate_limit.address_burst", rate_limit.address_burst.to_string()),
+            (
+                "rate_limit.failed_authentications_per_minute",
+                rate_limit.failed_authentications_per_minute.to_string(),
+            ),
+            ("validation.mode", validation.mode.clone()),
             ("log.filter", log.filter.clone()),
             ("log.format", log.format.clone()),
         ]

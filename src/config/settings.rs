@@ -1,22 +1,13 @@
-//! The settings as the rest of the vault uses them: checked, typed, one struct per concern.
+//! The settings as the rest of the vault uses them: typed, one struct per concern. How they come to be is in `check`.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use pushvault_crypto::Argon2Cost;
-use secrecy::{ExposeSecret, SecretString};
-
-use super::error::ConfigError;
-use super::raw::{RawAuthentication, RawDatabase, RawKek, RawLimits, RawLog, RawServer, RawSettings};
-
-fn invalid(key: &'static str, remedy: impl Into<String>) -> ConfigError {
-    ConfigError::Invalid {
-        key,
-        remedy: remedy.into(),
-    }
-}
+use secrecy::SecretString;
 
 /// All settings.
 #[derive(Clone)]
@@ -31,9 +22,13 @@ pub struct Settings {
     pub authentication: AuthenticationSettings,
     /// Bounds on requests and caches.
     pub limits: LimitSettings,
+    /// How much one caller may ask for; none when the limits are switched off.
+    pub rate_limit: Option<RateLimitSettings>,
+    /// What happens to a credential that cannot work.
+    pub validation: ValidationMode,
     /// Logging.
     pub log: LogSettings,
-    effective: Vec<(&'static str, String)>,
+    pub(super) effective: Vec<(&'static str, String)>,
 }
 
 /// The HTTP listener.
@@ -43,10 +38,32 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// The origin that callers use, without a slash at its end; from the `Host` header when not set.
     pub public_url: Option<String>,
+    /// Whose word on forwarded addresses, schemes and hosts is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve HTTP.
     pub workers: usize,
     /// How long requests under way may take to finish at the end.
     pub shutdown_timeout: Duration,
+}
+
+impl ServerSettings {
+    /// Why some official SDKs cannot use the public URL: they take a host name apart and put it together again as
+    /// `product.edge.region.twilio.com`. The Node and Java SDKs double a name of two labels; they and the Go SDK drop
+    /// labels of a name of six or more.
+    pub fn public_url_warning(&self) -> Option<&'static str> {
+        let host = self.public_url.as_deref()?.split_once("://")?.1;
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        if host.starts_with('[') || name.parse::<IpAddr>().is_ok() {
+            return None;
+        }
+        match name.split('.').count() {
+            2 => Some("a host name of two labels is doubled by Twilio's Node and Java SDKs: use one, or three to five"),
+            0..=5 => None,
+            _ => Some(
+                "a host name of six or more labels is cut by Twilio's Node, Go and Java SDKs: use one, or three to five",
+            ),
+        }
+    }
 }
 
 /// Postgres.
@@ -96,12 +113,51 @@ pub struct AuthenticationSettings {
 pub struct LimitSettings {
     /// The largest request body.
     pub body_bytes: usize,
+    /// The largest head of a request: target, names and values of headers.
+    pub head_bytes: usize,
+    /// The most parameters in a query or a body.
+    pub parameters: usize,
+    /// How long a client may take to send the head of a request.
+    pub head_time: Duration,
+    /// How long it may take to send the body.
+    pub body_time: Duration,
+    /// How long it may take nothing of an answer.
+    pub stall_time: Duration,
     /// How long the vault may take over one request.
     pub request_time: Duration,
     /// How long an unwrapped account key stays in memory.
     pub account_key_time: Duration,
     /// How many do.
     pub account_key_entries: u64,
+}
+
+/// How much one caller may ask for.
+#[derive(Clone)]
+pub struct RateLimitSettings {
+    /// Requests of one account.
+    pub account: Rate,
+    /// Requests of one address.
+    pub address: Rate,
+    /// Failed authentications of one address in a minute.
+    pub failed_authentications_per_minute: NonZeroU32,
+}
+
+/// A rate, and what may come at once after a rest.
+#[derive(Clone, Copy)]
+pub struct Rate {
+    /// In each second.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+/// What happens to a credential that cannot work, although each of its values is well formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValidationMode {
+    /// It is stored, as Twilio does, and a finding is logged.
+    Lenient,
+    /// It is refused.
+    Strict,
 }
 
 /// Logging.
@@ -123,276 +179,8 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// Reads and checks the settings.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(file, &[])
-    }
-
-    /// Reads and checks the settings; what the command line says of a key wins over every other source.
-    pub fn load_with(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, ConfigError> {
-        let raw = RawSettings::read(file, overrides)?;
-        Ok(Self {
-            effective: raw.effective(),
-            server: server(&raw.server)?,
-            database: database(raw.database)?,
-            kek: kek(raw.kek)?,
-            authentication: authentication(&raw.authentication)?,
-            limits: limits(&raw.limits)?,
-            log: log(raw.log)?,
-        })
-    }
-
     /// Every key with its value, for people; secrets show only whether they are set.
     pub fn effective(&self) -> &[(&'static str, String)] {
         &self.effective
-    }
-}
-
-impl LogSettings {
-    /// Reads how to log, for a command that logs before the rest of its settings can be known.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        log(RawSettings::read(file, &[])?.log)
-    }
-}
-
-fn server(raw: &RawServer) -> Result<ServerSettings, ConfigError> {
-    let public_url = match raw.public_url.trim_end_matches('/') {
-        "" => None,
-        url => Some(
-            url.strip_prefix("https://")
-                .or_else(|| url.strip_prefix("http://"))
-                .filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
-                .map(|_| url.to_owned())
-                .ok_or_else(|| {
-                    invalid(
-                        "server.public_url",
-                        "give scheme and host alone, such as https://vault.internal.example.com",
-                    )
-                })?,
-        ),
-    };
-    Ok(ServerSettings {
-        listen: raw
-            .listen
-            .parse()
-            .map_err(|_| invalid("server.listen", "give an IP address and a port, such as 127.0.0.1:8080"))?,
-        public_url,
-        workers: or_cores(raw.workers),
-        shutdown_timeout: Duration::from_secs(raw.shutdown_timeout_seconds),
-    })
-}
-
-fn database(raw: RawDatabase) -> Result<DatabaseSettings, ConfigError> {
-    let url = secret("database.url_file", raw.url, &raw.url_file)?.ok_or_else(|| {
-        invalid(
-            "database.url",
-            "say where Postgres is: set PUSHVAULT__DATABASE__URL_FILE or PUSHVAULT__DATABASE__URL \
-             (or run `pushvault dev`, which brings its own)",
-        )
-    })?;
-    at_least_one("database.max_connections", raw.max_connections)?;
-    at_least_one("database.acquire_timeout_seconds", raw.acquire_timeout_seconds)?;
-    at_least_one("database.statement_timeout_seconds", raw.statement_timeout_seconds)?;
-    Ok(DatabaseSettings {
-        url,
-        max_connections: raw.max_connections,
-        acquire_timeout: Duration::from_secs(raw.acquire_timeout_seconds),
-        statement_timeout: Duration::from_secs(raw.statement_timeout_seconds),
-    })
-}
-
-fn kek(raw: RawKek) -> Result<KekSettings, ConfigError> {
-    at_least_one("kek.passphrase_memory_kib", raw.passphrase_memory_kib)?;
-    at_least_one("kek.passphrase_iterations", raw.passphrase_iterations)?;
-    at_least_one("kek.passphrase_parallelism", raw.passphrase_parallelism)?;
-    match raw.provider.as_str() {
-        "file" if raw.file.is_empty() => Ok(KekSettings::Unset),
-        "file" => Ok(KekSettings::File(PathBuf::from(raw.file))),
-        "passphrase" => match secret("kek.passphrase_file", raw.passphrase, &raw.passphrase_file)? {
-            None => Ok(KekSettings::Unset),
-            Some(passphrase) => Ok(KekSettings::Passphrase {
-                passphrase,
-                cost: Argon2Cost {
-                    memory_kib: raw.passphrase_memory_kib,
-                    iterations: raw.passphrase_iterations,
-                    parallelism: raw.passphrase_parallelism,
-                },
-            }),
-        },
-        _ => Err(invalid("kek.provider", "use file or passphrase")),
-    }
-}
-
-fn authentication(raw: &RawAuthentication) -> Result<AuthenticationSettings, ConfigError> {
-    // RFC 9106 section 3.1: at least one pass, and 8 KiB of memory for each lane.
-    at_least_one("authentication.argon2_iterations", raw.argon2_iterations)?;
-    at_least_one("authentication.argon2_parallelism", raw.argon2_parallelism)?;
-    if raw.argon2_memory_kib > Argon2Cost::MAX_TOKEN_MEMORY_KIB {
-        return Err(invalid(
-            "authentication.argon2_memory_kib",
-            "give at most 262144 (256 MiB)",
-        ));
-    }
-    if raw.argon2_memory_kib / 8 < raw.argon2_parallelism {
-        return Err(invalid(
-            "authentication.argon2_memory_kib",
-            "give at least 8 KiB for each lane",
-        ));
-    }
-    Ok(AuthenticationSettings {
-        argon2: Argon2Cost {
-            memory_kib: raw.argon2_memory_kib,
-            iterations: raw.argon2_iterations,
-            parallelism: raw.argon2_parallelism,
-        },
-        argon2_concurrency: or_cores(raw.argon2_concurrency),
-        memo_time: Duration::from_secs(raw.memo_seconds),
-        memo_entries: raw.memo_entries,
-    })
-}
-
-fn limits(raw: &RawLimits) -> Result<LimitSettings, ConfigError> {
-    if raw.body_bytes == 0 {
-        return Err(invalid("limits.body_bytes", "give at least 1"));
-    }
-    at_least_one("limits.request_seconds", raw.request_seconds)?;
-    Ok(LimitSettings {
-        body_bytes: raw.body_bytes,
-        request_time: Duration::from_secs(raw.request_seconds),
-        account_key_time: Duration::from_secs(raw.account_key_seconds),
-        account_key_entries: raw.account_key_entries,
-    })
-}
-
-fn log(raw: RawLog) -> Result<LogSettings, ConfigError> {
-    Ok(LogSettings {
-        filter: raw.filter,
-        format: match raw.format.as_str() {
-            "json" => LogFormat::Json,
-            "text" => LogFormat::Text,
-            _ => return Err(invalid("log.format", "use json or text")),
-        },
-    })
-}
-
-/// Nothing works with a timeout, a limit or a cost of zero.
-fn at_least_one(key: &'static str, value: impl Into<u64>) -> Result<(), ConfigError> {
-    match value.into() {
-        0 => Err(invalid(key, "give at least 1")),
-        _ => Ok(()),
-    }
-}
-
-fn or_cores(count: usize) -> usize {
-    match count {
-        0 => available_parallelism().map_or(1, std::num::NonZero::get),
-        count => count,
-    }
-}
-
-/// The secret itself, from its file when one is named. Newlines at the end of the file are not part of it.
-fn secret(file_key: &'static str, value: SecretString, file: &str) -> Result<Option<SecretString>, ConfigError> {
-    if file.is_empty() {
-        return Ok(Some(value).filter(|value| !value.expose_secret().is_empty()));
-    }
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(|source| ConfigError::SecretFile {
-        key: file_key,
-        path: PathBuf::from(file),
-        source,
-    })?);
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(invalid(file_key, "the file is empty")),
-        text => Ok(Some(SecretString::from(text))),
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::*;
-    use std::io::Write as _;
-
-    fn load(toml: &str) -> Result<Settings, ConfigError> {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(toml.as_bytes()).unwrap();
-        Settings::load(Some(file.path()))
-    }
-
-    const DATABASE: &str = "[database]\nurl = 'postgres://canary-user:canary-password@localhost/x'\n";
-
-    #[test]
-    fn defaults_listen_on_loopback_and_hold_no_secret() {
-        let settings = load(DATABASE).unwrap();
-        assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
-        assert!(matches!(settings.kek, KekSettings::Unset));
-        assert_eq!(settings.limits.body_bytes, 256 * 1024);
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_by_name() {
-        let refused = load("[server]\nlissten = '127.0.0.1:1'\n").err().unwrap();
-        assert!(refused.to_string().contains("lissten"), "{refused}");
-    }
-
-    #[test]
-    fn without_a_database_the_error_says_what_to_set() {
-        let refused = load("").err().unwrap();
-        assert!(
-            refused.to_string().contains("PUSHVAULT__DATABASE__URL_FILE"),
-            "{refused}"
-        );
-    }
-
-    #[test]
-    fn a_secret_comes_from_its_file_without_the_last_newline_and_wins() {
-        let mut secret = tempfile::NamedTempFile::new().unwrap();
-        secret.write_all(b"postgres://from-file\n").unwrap();
-        let settings = load(&format!("{DATABASE}url_file = '{}'\n", secret.path().display())).unwrap();
-        assert_eq!(settings.database.url.expose_secret(), "postgres://from-file");
-    }
-
-    #[test]
-    fn neither_errors_nor_the_effective_settings_repeat_a_secret() {
-        let shown = format!("{:?}", load(DATABASE).unwrap().effective());
-        assert!(shown.contains("[redacted]") && !shown.contains("canary"), "{shown}");
-        for broken in [
-            "[database]\nurl = 'canary-password\n",
-            "[database]\nmax_connections = 'canary-password'\n",
-            "[server]\nlisten = 'canary-password'\n",
-            "[kek]\nprovider = 'canary-password'\n",
-        ] {
-            let refused = load(broken).err().unwrap();
-            assert!(!refused.to_string().contains("canary"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_timeout_a_limit_and_a_cost_of_zero_are_refused_by_name() {
-        for (section, key) in [
-            ("database", "acquire_timeout_seconds"),
-            ("kek", "passphrase_parallelism"),
-            ("authentication", "argon2_iterations"),
-            ("limits", "body_bytes"),
-        ] {
-            let header = if section == "database" {
-                String::new()
-            } else {
-                format!("[{section}]\n")
-            };
-            let refused = load(&format!("{DATABASE}{header}{key} = 0\n")).err().unwrap();
-            assert!(refused.to_string().contains(&format!("{section}.{key}")), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_public_url_is_an_origin() {
-        let with = |url: &str| load(&format!("{DATABASE}[server]\npublic_url = '{url}'\n"));
-        assert_eq!(
-            with("https://vault.example.com/").unwrap().server.public_url.as_deref(),
-            Some("https://vault.example.com")
-        );
-        for wrong in ["vault.example.com", "https://", "https://a/b", "ftp://a"] {
-            assert!(with(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::app::{Application, MigrateError, StartError, migrate};
 use crate::config::{ConfigError, Settings};
 use crate::domain::audit::RequestContext;
-use crate::domain::principal::AccountScope;
+use crate::domain::principal::{AccountScope, Login};
 use crate::domain::text::FriendlyName;
 use crate::http::ServerError;
 use crate::service::{TokenRotation, Vault, VaultError};
@@ -157,10 +157,11 @@ async fn ready_account(
     remembered: Option<AccountCredentials>,
 ) -> Result<AccountCredentials, VaultError> {
     if let Some(account) = remembered {
-        match vault
-            .authenticate(account.account_sid.as_str(), &account.auth_token)
-            .await
-        {
+        let login = Login {
+            user_name: account.account_sid.to_string(),
+            secret: account.auth_token.clone(),
+        };
+        match vault.authenticate(None, Some(&login)).await {
             Ok(_) | Err(VaultError::Suspended(_)) => return Ok(account),
             Err(VaultError::Unauthenticated { .. }) => {}
             Err(other) => return Err(other),

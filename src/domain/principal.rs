@@ -1,6 +1,16 @@
 //! Who is asking, and for which account.
 
+use secrecy::SecretString;
+
 use super::sid::{AccountSid, ApiKeySid};
+
+/// What a caller shows: who it says it is, and the secret that should prove it.
+pub struct Login {
+    /// An Account SID or an API key SID, or whatever else was sent.
+    pub user_name: String,
+    /// An auth token or the key's secret.
+    pub secret: SecretString,
+}
 
 /// The authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

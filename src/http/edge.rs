@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use tracing::Instrument as _;
 
 use super::error::{ApiError, ErrorCode};
-use super::operation::Matched;
+use super::forwarded::Ends;
+use super::operation::{Matched, Place};
 use super::request_meta::RequestMeta;
 use super::state::AppState;
 use super::view::{self, ErrorView};
@@ -27,9 +28,6 @@ use crate::telemetry::chain;
 const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
 const REQUEST_DURATION: HeaderName = HeaderName::from_static("twilio-request-duration");
 const CONCURRENT_REQUESTS: HeaderName = HeaderName::from_static("twilio-concurrent-requests");
-
-/// What a caller is told to wait before it tries again what failed with 503.
-const RETRY_AFTER_SECONDS: u16 = 2;
 
 /// How long the record of a refused mutation may take: a database that is down must not keep the caller waiting twice.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,12 +40,19 @@ pub(super) async fn edge<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let concurrent = Concurrent::enter(&state.concurrent_requests);
-    let meta = RequestMeta::new(RequestSid::generate().map_err(|error| ApiError::from(VaultError::from(error)))?);
+    let meta = RequestMeta::new(
+        RequestSid::generate().map_err(|error| ApiError::from(VaultError::from(error)))?,
+        Ends::of(request.head(), &state.server.trusted_proxies),
+    );
     request.extensions_mut().insert(meta.clone());
     let span = tracing::info_span!("request", request_sid = meta.request_sid.as_str());
 
     async {
-        let mut response = next.call(request).await?.map_into_boxed_body();
+        let mut response = if head_bytes(request.head()) > state.limits.head_bytes {
+            request.error_response(ApiError::new(ErrorCode::HeadTooLarge))
+        } else {
+            next.call(request).await?.map_into_boxed_body()
+        };
         let mut error_code = None;
         if response.status().is_client_error() || response.status().is_server_error() {
             let error = finish_error(&meta, &state, &response).await;
@@ -62,6 +67,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         put(headers, REQUEST_DURATION, &format!("{:.3}", duration.as_secs_f64()));
         put(headers, CONCURRENT_REQUESTS, &concurrent.count.to_string());
         put(headers, CACHE_CONTROL, "no-store");
+        put(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
         log_access(&meta, &response, error_code, duration);
         Ok(response)
     }
@@ -79,6 +85,7 @@ async fn finish_error(meta: &RequestMeta, state: &AppState, response: &ServiceRe
                 code: error.code,
                 message: error.message.clone(),
                 outcome: error.outcome,
+                retry_after: error.retry_after,
                 cause: None,
             },
             // The framework's own refusals are told in our words.
@@ -106,7 +113,8 @@ async fn finish_error(meta: &RequestMeta, state: &AppState, response: &ServiceRe
     Some(error)
 }
 
-/// Records a refused mutation. One that cannot be recorded is answered 503, whatever else was wrong with it.
+/// Records a refused mutation. One that cannot be recorded is answered 503, whatever else was wrong with it. One that a
+/// rate limit kept out was not looked at, and leaves no record: it is the limit that bounds how fast the trail may grow.
 async fn record(
     meta: &RequestMeta,
     state: &AppState,
@@ -114,6 +122,9 @@ async fn record(
     error: &ApiError,
 ) -> Option<ApiError> {
     let request = response.request();
+    if error.code == ErrorCode::TooManyRequests {
+        return None;
+    }
     let action = request.app_data::<Matched>()?.action(request.method())?;
     let (context, account_sid, outcome) = (meta.context(request), meta.account_sid(), error.outcome);
     let target_sid = request
@@ -144,16 +155,15 @@ async fn record(
 
 /// Puts the one error body, and the headers that belong to its status, in the place of whatever the response had.
 fn answer(response: ServiceResponse<BoxBody>, error: &ApiError) -> ServiceResponse<BoxBody> {
-    let view = ErrorView {
-        code: error.code.number(),
-        message: error.message.as_deref().unwrap_or(error.code.text()),
-        more_info: format!("https://www.twilio.com/docs/errors/{}", error.code.number()),
-        status: error.code.status().as_u16(),
-    };
+    let view = ErrorView::new(error.code, error.message.as_deref());
     let mut answer = view::json(error.code.status(), &view);
+    if let Some(seconds) = error.retry_after {
+        put(answer.headers_mut(), RETRY_AFTER, &seconds.to_string());
+    }
     match error.code {
         ErrorCode::Unauthenticated => put(answer.headers_mut(), WWW_AUTHENTICATE, "Basic realm=\"Twilio API\""),
-        ErrorCode::Unavailable => put(answer.headers_mut(), RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string()),
+        // The client is still sending, or may be.
+        ErrorCode::TooSlow => answer.head_mut().set_connection_type(ConnectionType::Close),
         ErrorCode::MethodNotAllowed => {
             if let Some(matched) = response.request().app_data::<Matched>() {
                 put(answer.headers_mut(), ALLOW, &matched.allow());
@@ -175,7 +185,7 @@ fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option
     // Probes come every few seconds; only one that fails is news.
     let is_probe = request
         .app_data::<Matched>()
-        .is_some_and(|matched| matched.surface.is_none());
+        .is_some_and(|matched| matches!(matched.place, Place::Service));
     if is_probe && response.status().is_success() {
         return;
     }
@@ -187,7 +197,7 @@ fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option
         status = response.status().as_u16(),
         error_code,
         account_sid = meta.account_sid().map(tracing::field::display),
-        source_address = request.peer_addr().map(|address| tracing::field::display(address.ip())),
+        source_address = meta.source_address().map(tracing::field::display),
         duration_ms = duration.as_secs_f64() * 1000.0,
         "request"
     );
@@ -200,6 +210,16 @@ fn known_method(method: &Method) -> &str {
         }
         _ => "other",
     }
+}
+
+/// What the head of a request takes.
+fn head_bytes(head: &RequestHead) -> usize {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    target + headers.sum::<usize>()
 }
 
 /// Counts the requests under way, for as long as this lives.
@@ -220,18 +240,5 @@ impl<'a> Concurrent<'a> {
 impl Drop for Concurrent<'_> {
     fn drop(&mut self) {
         self.total.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl ErrorCode {
-    fn from_status(status: StatusCode) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::NotFound,
-            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
-            StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
-            status if status.is_client_error() => Self::InvalidRequest,
-            _ => Self::Internal,
-        }
     }
 }

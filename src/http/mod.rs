@@ -1,15 +1,19 @@
 //! HTTP: the only place that names actix. It turns requests into calls of the [`Vault`](crate::service::Vault) and
 //! results into answers, exactly as the wire contract says.
 
+mod connection;
 mod edge;
 mod error;
 mod extract;
+mod forwarded;
 mod handlers;
 mod operation;
 mod request_meta;
 mod routes;
 mod server;
 mod state;
+mod surface;
+mod unread;
 mod view;
 
 pub use error::{ErrorCode, audit_outcome};

@@ -1,34 +1,10 @@
-//! What a route is made of: the surface it is on, the operations it has. The tables of them are in `routes`.
+//! What a route is made of: the place it is at, the operations it has. The tables of them are in `routes`.
 
 use actix_web::Route;
 use actix_web::http::Method;
 
+use super::surface::Surface;
 use crate::domain::audit::Action;
-
-/// One of Twilio's products under which the same credentials are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Surface {
-    /// What stands before the version in the path.
-    prefix: &'static str,
-    version: &'static str,
-    /// A page holds no more rows than this.
-    pub(super) max_page_size: u32,
-}
-
-impl Surface {
-    pub(super) const fn new(prefix: &'static str, version: &'static str, max_page_size: u32) -> Self {
-        Self {
-            prefix,
-            version,
-            max_page_size,
-        }
-    }
-
-    /// The path of the list of credentials.
-    pub(super) fn list_path(&self) -> String {
-        format!("{}/{}/Credentials", self.prefix, self.version)
-    }
-}
 
 /// One method of a resource.
 pub(super) struct Operation {
@@ -38,11 +14,21 @@ pub(super) struct Operation {
     pub(super) route: fn() -> Route,
 }
 
+/// Where a resource is.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// One of the service's own paths, for anyone.
+    Service,
+    /// Below a product's name in the path.
+    Prefixed(&'static Surface),
+    /// On a path as Twilio's hosts have it; on this surface where the host names no product.
+    Bare(&'static Surface),
+}
+
 /// What the matched resource is: handlers and the edge ask it.
 #[derive(Clone, Copy)]
 pub(super) struct Matched {
-    /// The surface; none for the service's own paths.
-    pub(super) surface: Option<&'static Surface>,
+    pub(super) place: Place,
     pub(super) operations: &'static [Operation],
 }
 

@@ -1,21 +1,25 @@
 //! What is known of a request before anyone looks at its body.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HOST, HeaderName, USER_AGENT};
+use actix_web::http::header::{HeaderName, USER_AGENT};
 
+use super::forwarded::Ends;
+use super::surface::HostProduct;
 use crate::domain::audit::{Actor, RequestContext};
 use crate::domain::principal::Principal;
 use crate::domain::sid::{AccountSid, RequestSid};
 
 const USER_AGENT_CHARACTERS: usize = 256;
 
-/// The SID of the request, and who turned out to be asking.
+/// The SID of the request, where it came from, and who turned out to be asking.
 #[derive(Clone)]
 pub(super) struct RequestMeta {
     pub(super) request_sid: RequestSid,
+    ends: Rc<Ends>,
     caller: Rc<RefCell<Caller>>,
 }
 
@@ -29,9 +33,10 @@ pub(super) enum Caller {
 }
 
 impl RequestMeta {
-    pub(super) fn new(request_sid: RequestSid) -> Self {
+    pub(super) fn new(request_sid: RequestSid, ends: Ends) -> Self {
         Self {
             request_sid,
+            ends: Rc::new(ends),
             caller: Rc::new(RefCell::new(Caller::Unknown(None))),
         }
     }
@@ -47,6 +52,22 @@ impl RequestMeta {
         }
     }
 
+    /// The address that the request came from.
+    pub(super) fn source_address(&self) -> Option<IpAddr> {
+        self.ends.source
+    }
+
+    /// The product that the host names.
+    pub(super) fn host_product(&self) -> HostProduct {
+        HostProduct::of(self.ends.host.as_deref().unwrap_or_default())
+    }
+
+    /// The origin that the caller used, as far as the request tells it.
+    pub(super) fn origin(&self) -> Option<String> {
+        let host = self.ends.host.as_ref()?;
+        Some(format!("{}://{host}", self.ends.scheme))
+    }
+
     /// What a mutation by this request is recorded with.
     pub(super) fn context(&self, request: &HttpRequest) -> RequestContext {
         RequestContext {
@@ -55,7 +76,7 @@ impl RequestMeta {
                 Caller::Known(principal) => Actor::from(principal),
             },
             request_sid: Some(self.request_sid.clone()),
-            source_address: request.peer_addr().map(|address| address.ip()),
+            source_address: self.source_address(),
             user_agent: header(request, &USER_AGENT).map(|text| text.chars().take(USER_AGENT_CHARACTERS).collect()),
             traceparent: header(request, &HeaderName::from_static("traceparent"))
                 .filter(|text| is_traceparent(text))
@@ -64,29 +85,8 @@ impl RequestMeta {
     }
 }
 
-/// The origin that the caller used: the configured one, else what the request's `Host` says.
-pub(super) fn origin(request: &HttpRequest, public_url: Option<&str>) -> String {
-    if let Some(url) = public_url {
-        return url.to_owned();
-    }
-    let host = header(request, &HOST).filter(|host| is_host(host));
-    match host {
-        Some(host) => format!("http://{host}"),
-        None => format!("http://{}", request.app_config().local_addr()),
-    }
-}
-
 fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
     request.headers().get(name)?.to_str().ok()
-}
-
-/// RFC 3986 host and port, without anything that could begin a path or a user name: SDKs send credentials to where this
-/// points.
-fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 
 /// W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`.
@@ -110,14 +110,6 @@ mod tests {
         ));
         for wrong in ["", "00-xyz", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
             assert!(!is_traceparent(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_host_that_could_lead_elsewhere_is_not_believed() {
-        assert!(is_host("127.0.0.1:8080") && is_host("[::1]:8080") && is_host("vault.internal.example.com"));
-        for wrong in ["", "a/b", "user@host", "host?x", "a b"] {
-            assert!(!is_host(wrong), "{wrong}");
         }
     }
 }

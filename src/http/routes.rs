@@ -1,25 +1,15 @@
 //! The routes, as a table: surfaces, and the operations that each of them has. Registration, the 405 answer, the audit of
-//! refused mutations and the coverage tests all read this one table.
+//! refused mutations, the OpenAPI document and the coverage tests all read this one table.
 
 use actix_web::guard::{self, Guard as _};
 use actix_web::http::Method;
 use actix_web::{Resource, web};
 
 use super::handlers::{credentials, health, other};
-use super::operation::{Matched, Operation, Surface};
+use super::operation::{Matched, Operation, Place};
+use super::request_meta::RequestMeta;
+use super::surface::{BARE_PATHS, SURFACES, Surface};
 use crate::domain::audit::Action;
-
-/// Every surface. A bare path is chat for `/v2` and notify for `/v1`.
-static SURFACES: [Surface; 8] = [
-    Surface::new("", "v2", 1000),
-    Surface::new("", "v1", 1000),
-    Surface::new("/chat", "v2", 1000),
-    Surface::new("/chat", "v1", 1000),
-    Surface::new("/ip-messaging", "v2", 1000),
-    Surface::new("/ip-messaging", "v1", 1000),
-    Surface::new("/notify", "v1", 1000),
-    Surface::new("/conversations", "v1", 100),
-];
 
 static LIST_OPERATIONS: [Operation; 2] = [
     Operation {
@@ -64,27 +54,32 @@ static READY_OPERATIONS: [Operation; 1] = [Operation {
     route: || web::to(health::ready),
 }];
 
-/// The resources: path template, surface, operations.
+/// The resources: path template, place, operations.
 fn resources() -> impl Iterator<Item = (String, Matched)> {
     let own = [("/healthz", &ALIVE_OPERATIONS), ("/readyz", &READY_OPERATIONS)]
         .into_iter()
         .map(|(path, operations)| {
             let matched = Matched {
-                surface: None,
+                place: Place::Service,
                 operations,
             };
             (path.to_owned(), matched)
         });
-    let credentials = SURFACES.iter().flat_map(|surface| {
+    let prefixed = SURFACES
+        .iter()
+        .map(|surface| (surface.path(), Place::Prefixed(surface)));
+    let bare = BARE_PATHS
+        .iter()
+        .map(|surface| (surface.bare_path(), Place::Bare(surface)));
+    let credentials = prefixed.chain(bare).flat_map(|(path, place)| {
         let list = Matched {
-            surface: Some(surface),
+            place,
             operations: &LIST_OPERATIONS,
         };
         let instance = Matched {
-            surface: Some(surface),
+            place,
             operations: &INSTANCE_OPERATIONS,
         };
-        let path = surface.list_path();
         [(format!("{path}/{{sid}}"), instance), (path, list)]
     });
     own.chain(credentials)
@@ -108,7 +103,18 @@ fn resource(path: &str, matched: Matched) -> Resource {
             guard::Method(method.clone()).check(context) || (method == Method::GET && guard::Head().check(context))
         })));
     }
+    if let Place::Bare(surface) = matched.place {
+        resource = resource.guard(guard::fn_guard(move |context| is_on_host(context, surface)));
+    }
     resource.default_service(web::to(other::method_not_allowed))
+}
+
+/// Whether the product that the host names has a bare path's version: Notify has no v2.
+fn is_on_host(context: &guard::GuardContext<'_>, default: &'static Surface) -> bool {
+    context
+        .req_data()
+        .get::<RequestMeta>()
+        .is_some_and(|meta| meta.host_product().on_bare_path(default).is_some())
 }
 
 /// A route as the coverage tests see it.
@@ -132,7 +138,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 method: operation.method.to_string(),
                 path: path.clone(),
                 action: operation.action.map(Action::as_str),
-                authenticated: matched.surface.is_some(),
+                authenticated: !matches!(matched.place, Place::Service),
             })
         })
         .collect()

@@ -4,19 +4,29 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::HttpService;
+use actix_server::ServerHandle;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
+use tokio::net::TcpStream;
 
+use super::connection::Connection;
 use super::edge::edge;
 use super::routes;
 use super::state::AppState;
+use super::unread::refuse_unread;
 use crate::config::{LimitSettings, ServerSettings};
 use crate::service::Vault;
 
-/// How long a client may take to send the head of a request.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection stays open after an answer that came before the whole request had: a client that still sends
+/// would else never read it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a connection may rest between two requests.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Why the service does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +48,6 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    settings: ServerSettings,
     state: Data<AppState>,
 }
 
@@ -49,12 +58,15 @@ impl Server {
             address: settings.listen,
             source,
         };
+        if let Some(warning) = settings.public_url_warning() {
+            tracing::warn!(setting = "server.public_url", "{warning}");
+        }
         let listener = TcpListener::bind(settings.listen).map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
         Ok(Self {
-            address: listener.local_addr().map_err(bind)?,
+            state: Data::new(AppState::new(vault, settings, limits, address)),
+            address,
             listener,
-            state: Data::new(AppState::new(vault, settings.public_url.clone(), limits)),
-            settings: settings.clone(),
         })
     }
 
@@ -65,20 +77,45 @@ impl Server {
 
     /// Serves until `stop` is ready; then lets the requests under way finish.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
-        let state = self.state;
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(state.clone())
-                .wrap(from_fn(edge))
-                .configure(routes::register)
-        })
-        .workers(self.settings.workers)
-        .shutdown_timeout(self.settings.shutdown_timeout.as_secs())
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        // Signals are the composition root's business: `dev` stops Postgres after the server.
-        .disable_signals()
-        .listen(self.listener)?
-        .run();
+        let Self {
+            listener,
+            address,
+            state,
+        } = self;
+        let (workers, shutdown_timeout) = (state.server.workers, state.server.shutdown_timeout);
+        let builder = actix_server::Server::build();
+        let draining = builder.graceful_shutdown_signal();
+        let server = builder
+            .workers(workers)
+            .shutdown_timeout(shutdown_timeout.as_secs())
+            // Signals are the composition root's business: `dev` stops Postgres after the server.
+            .disable_signals()
+            .listen("pushvault", listener, move || {
+                let (head_time, stall_time) = (state.limits.head_time, state.limits.stall_time);
+                let draining = draining.clone();
+                let app = App::new()
+                    .app_data(state.clone())
+                    .wrap(from_fn(edge))
+                    .configure(routes::register)
+                    .into_factory()
+                    .map_err(|error| error.error_response());
+                let http = HttpService::build()
+                    .graceful_shutdown_signal(move || {
+                        let draining = draining.clone();
+                        async move { draining.notified().await }
+                    })
+                    .keep_alive(KEEP_ALIVE)
+                    .client_request_timeout(head_time)
+                    .client_disconnect_timeout(LINGER)
+                    .local_addr(address)
+                    .h1(map_config(app, |()| AppConfig::default()));
+                fn_service(move |io: TcpStream| async move {
+                    let peer = io.peer_addr().ok();
+                    Ok((Connection::new(io, stall_time, refuse_unread), peer))
+                })
+                .and_then(http)
+            })?
+            .run();
         let handle: ServerHandle = server.handle();
         tokio::spawn(async move {
             stop.await;

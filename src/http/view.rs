@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use super::operation::Surface;
+use super::error::ErrorCode;
 use crate::domain::credential::Credential;
 use crate::domain::text::iso_8601;
 use crate::service::CredentialPage;
@@ -25,7 +25,8 @@ pub(super) struct CredentialView {
 }
 
 impl CredentialView {
-    pub(super) fn new(credential: &Credential, origin: &str, surface: &Surface) -> Self {
+    /// A credential as it is seen in the list at this URL.
+    pub(super) fn new(credential: &Credential, list_url: &str) -> Self {
         Self {
             sid: credential.credential_sid.to_string(),
             account_sid: credential.account_sid.to_string(),
@@ -34,7 +35,7 @@ impl CredentialView {
             sandbox: if credential.sandbox { "True" } else { "False" },
             date_created: iso_8601(credential.date_created),
             date_updated: iso_8601(credential.date_updated),
-            url: format!("{origin}{}/{}", surface.list_path(), credential.credential_sid),
+            url: format!("{list_url}/{}", credential.credential_sid),
         }
     }
 }
@@ -58,17 +59,18 @@ struct PageMeta {
 }
 
 impl CredentialPageView {
-    pub(super) fn new(page: &CredentialPage, origin: &str, surface: &Surface) -> Self {
+    /// A page of the list at this URL.
+    pub(super) fn new(page: &CredentialPage, list_url: &str) -> Self {
         let (size, index) = (page.request.size, page.request.index);
         let url = |index: u64, token: Option<&String>| {
             let token = token.map(|token| format!("&PageToken={token}")).unwrap_or_default();
-            format!("{origin}{}?PageSize={size}&Page={index}{token}", surface.list_path())
+            format!("{list_url}?PageSize={size}&Page={index}{token}")
         };
         Self {
             credentials: page
                 .credentials
                 .iter()
-                .map(|credential| CredentialView::new(credential, origin, surface))
+                .map(|credential| CredentialView::new(credential, list_url))
                 .collect(),
             meta: PageMeta {
                 page: index,
@@ -92,10 +94,22 @@ impl CredentialPageView {
 /// The error body: four keys, every time.
 #[derive(Serialize)]
 pub(super) struct ErrorView<'a> {
-    pub(super) code: u16,
-    pub(super) message: &'a str,
-    pub(super) more_info: String,
-    pub(super) status: u16,
+    code: u16,
+    message: &'a str,
+    more_info: String,
+    status: u16,
+}
+
+impl<'a> ErrorView<'a> {
+    /// An error with the text of its code, or with one of its own.
+    pub(super) fn new(code: ErrorCode, message: Option<&'a str>) -> Self {
+        Self {
+            code: code.number(),
+            message: message.unwrap_or(code.text()),
+            more_info: format!("https://www.twilio.com/docs/errors/{}", code.number()),
+            status: code.status().as_u16(),
+        }
+    }
 }
 
 pub(super) fn json(status: StatusCode, view: &impl Serialize) -> HttpResponse {

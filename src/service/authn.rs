@@ -4,15 +4,18 @@
 //! replica. What is remembered is only that a secret matched a hash: Argon2's answer, which never changes. Argon2 itself
 //! runs off the event loop, a few at a time.
 
+use std::net::IpAddr;
+
 use moka::sync::Cache;
 use pushvault_crypto::{Argon2Cost, CryptoError, MacKey, hash_token, verify_token};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 use super::error::VaultError;
-use crate::config::AuthenticationSettings;
+use super::rate_limit::RateLimits;
+use crate::config::{AuthenticationSettings, RateLimitSettings};
 use crate::domain::account::AccountStatus;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Login, Principal};
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::store::{AuthenticationRecord, Store};
 
@@ -27,20 +30,25 @@ pub(super) struct Authenticator {
     matched_key: MacKey,
     /// The hash of a secret that nobody has: an unknown user name costs what a wrong secret costs.
     nobody: String,
+    limits: Option<RateLimits>,
 }
 
 impl Authenticator {
-    pub(super) fn new(settings: &AuthenticationSettings) -> Result<Self, CryptoError> {
+    pub(super) fn new(
+        settings: &AuthenticationSettings,
+        limits: Option<&RateLimitSettings>,
+    ) -> Result<Self, CryptoError> {
         let nobody = pushvault_crypto::generate_token()?;
         Ok(Self {
             cost: settings.argon2,
             running: Semaphore::new(settings.argon2_concurrency),
             matched: Cache::builder()
                 .max_capacity(settings.memo_entries)
-                .time_to_live(settings.memo_time)
+                .time_to_idle(settings.memo_time)
                 .build(),
             matched_key: MacKey::generate()?,
             nobody: hash_token(nobody.expose_secret(), settings.argon2)?,
+            limits: limits.map(RateLimits::new),
         })
     }
 
@@ -48,9 +56,37 @@ impl Authenticator {
     pub(super) async fn authenticate(
         &self,
         store: &Store,
-        user_name: &str,
-        secret: &SecretString,
+        address: Option<IpAddr>,
+        login: Option<&Login>,
     ) -> Result<Principal, VaultError> {
+        let limits = self.limits.as_ref();
+        let of_address = limits.zip(address);
+        if let Some((limits, address)) = of_address {
+            limits.request_of_address(address)?;
+        }
+        let result = self.identify(store, of_address, login).await;
+        match (&result, limits) {
+            (Ok(principal), Some(limits)) => limits.request_of_account(principal.account_sid())?,
+            (Err(VaultError::Unauthenticated { .. }), _) => {
+                if let Some((limits, address)) = of_address {
+                    limits.failed(address);
+                }
+            }
+            _ => {}
+        }
+        result
+    }
+
+    async fn identify(
+        &self,
+        store: &Store,
+        of_address: Option<(&RateLimits, IpAddr)>,
+        login: Option<&Login>,
+    ) -> Result<Principal, VaultError> {
+        let Some(Login { user_name, secret }) = login else {
+            may_try(of_address)?;
+            return Err(VaultError::Unauthenticated { claimed: None });
+        };
         let nobody = self.nobody.as_str();
         let (record, api_key_sid) = if let Ok(api_key_sid) = ApiKeySid::parse(user_name) {
             (store.api_key_for_authentication(&api_key_sid).await?, Some(api_key_sid))
@@ -68,7 +104,7 @@ impl Authenticator {
             }
             (None, None) => vec![nobody, nobody],
         };
-        let matches = self.matches_any(secret, &hashes).await?;
+        let matches = self.matches_any(of_address, secret, &hashes).await?;
         let Some(record) = record else {
             return Err(VaultError::Unauthenticated { claimed: None });
         };
@@ -104,7 +140,12 @@ impl Authenticator {
     }
 
     /// Whether the secret matches any of the hashes. When it matches none, every one of them has cost an Argon2 run.
-    async fn matches_any(&self, secret: &SecretString, hashes: &[&str]) -> Result<bool, VaultError> {
+    async fn matches_any(
+        &self,
+        of_address: Option<(&RateLimits, IpAddr)>,
+        secret: &SecretString,
+        hashes: &[&str],
+    ) -> Result<bool, VaultError> {
         let digests: Vec<_> = hashes
             .iter()
             .map(|hash| {
@@ -115,6 +156,8 @@ impl Authenticator {
         if digests.iter().any(|digest| self.matched.contains_key(digest)) {
             return Ok(true);
         }
+        // A secret that was right a moment ago is taken from anywhere; a new one not from where guesses come from.
+        may_try(of_address)?;
         for (hash, digest) in hashes.iter().zip(digests) {
             let (secret, hash) = (secret.clone(), (*hash).to_owned());
             if self.run(move || verify_token(secret.expose_secret(), &hash)).await? {
@@ -133,5 +176,13 @@ impl Authenticator {
         Ok(tokio::task::spawn_blocking(work)
             .await
             .map_err(|_| VaultError::Interrupted)??)
+    }
+}
+
+/// Refuses an address that failed too often.
+fn may_try(of_address: Option<(&RateLimits, IpAddr)>) -> Result<(), VaultError> {
+    match of_address {
+        Some((limits, address)) => limits.may_verify(address),
+        None => Ok(()),
     }
 }

@@ -5,10 +5,12 @@ use super::keyring::VersionContext;
 use super::vault::Vault;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext, credential_metadata};
 use crate::domain::credential::{Credential, CredentialChanges, CredentialInput, NewCredential, SecretMaterial};
+use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::page::{PageInput, PageRequest, Position, seal_token};
+use crate::domain::precondition::Precondition;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::CredentialSid;
-use crate::store::{CredentialVersion, NewCredentialRow, UnitOfWork};
+use crate::store::{CredentialVersion, FirstResult, NewCredentialRow, UnitOfWork};
 
 /// A page of a list, and how to get to the ones beside it.
 pub struct CredentialPage {
@@ -24,16 +26,33 @@ pub struct CredentialPage {
     pub previous_token: Option<String>,
 }
 
+/// A credential that a create answers.
+pub struct Created {
+    /// The credential as it was when it was made.
+    pub credential: Credential,
+    /// Whether an earlier request with the same idempotency key made it, and this one nothing.
+    pub replayed: bool,
+}
+
 impl Vault {
-    /// Seals the secrets and stores the credential.
+    /// Seals the secrets and stores the credential; with the key of an earlier request, answers what that one made.
     pub async fn create_credential(
         &self,
         context: &RequestContext,
         scope: &AccountScope,
         input: CredentialInput,
-    ) -> Result<Credential, VaultError> {
+        idempotency_key: Option<&IdempotencyKey>,
+    ) -> Result<Created, VaultError> {
         let new = NewCredential::parse(&input)?;
         drop(input);
+        if let Some(key) = idempotency_key
+            && let Some(credential) = self.first_answer(scope, key, &new).await?
+        {
+            return Ok(Created {
+                credential,
+                replayed: true,
+            });
+        }
         let credential_sid = CredentialSid::generate()?;
         let version = VersionContext {
             credential_sid: &credential_sid,
@@ -50,6 +69,21 @@ impl Vault {
             push_service: new.push_service,
             sandbox: new.sandbox,
         };
+        if let Some(key) = idempotency_key {
+            let first = FirstResult {
+                credential_sid: credential_sid.clone(),
+                friendly_name: new.friendly_name.clone(),
+            };
+            if !change.take_idempotency_key(scope, key, &first).await? {
+                // The same request came twice at the same time, and the other one was faster.
+                drop(change);
+                let credential = self.first_answer(scope, key, &new).await?;
+                return Ok(Created {
+                    credential: credential.ok_or(VaultError::IdempotencyKeyReused)?,
+                    replayed: true,
+                });
+            }
+        }
         let credential = change.insert_credential(scope, &row, &envelope).await?;
         let mut changed_fields = vec!["Type"];
         changed_fields.extend(new.friendly_name.is_some().then_some("FriendlyName"));
@@ -64,7 +98,10 @@ impl Vault {
             ..AuditEvent::new(context, scope.account_sid(), Action::CredentialCreate, Outcome::Success)?
         };
         change.commit(event).await?;
-        Ok(credential)
+        Ok(Created {
+            credential,
+            replayed: false,
+        })
     }
 
     /// One credential's metadata.
@@ -72,11 +109,10 @@ impl Vault {
         &self,
         scope: &AccountScope,
         credential_sid: &CredentialSid,
+        precondition: &Precondition,
     ) -> Result<Credential, VaultError> {
-        self.store
-            .credential(scope, credential_sid)
-            .await?
-            .ok_or(VaultError::NotFound)
+        let credential = self.store.credential(scope, credential_sid).await?;
+        required(credential, precondition)
     }
 
     /// A page of credentials, newest first.
@@ -126,10 +162,11 @@ impl Vault {
         context: &RequestContext,
         scope: &AccountScope,
         credential_sid: &CredentialSid,
+        precondition: &Precondition,
         input: CredentialInput,
     ) -> Result<Credential, VaultError> {
         // The type never changes, so that the request can be checked before anything is locked.
-        let present = self.credential(scope, credential_sid).await?;
+        let present = self.credential(scope, credential_sid, precondition).await?;
         let changes = CredentialChanges::parse(&input, present.push_service)?;
         drop(input);
         if changes.is_empty() {
@@ -138,10 +175,7 @@ impl Vault {
         self.keyring.prepare(&self.store, scope).await?;
 
         let mut change = self.store.begin().await?;
-        let (before, version) = change
-            .lock_credential(scope, credential_sid)
-            .await?
-            .ok_or(VaultError::NotFound)?;
+        let before = required(change.lock_credential(scope, credential_sid).await?, precondition)?;
         let mut after = Credential {
             friendly_name: changes.friendly_name.clone().unwrap_or(before.friendly_name.clone()),
             sandbox: changes.sandbox.unwrap_or(before.sandbox),
@@ -153,8 +187,9 @@ impl Vault {
         changed_fields.extend(secret_names(&changes.secrets));
         let envelope_digest = if changes.has_secrets() || after.sandbox != before.sandbox {
             after.current_version += 1;
+            let present = change.present_version(&before).await?;
             Some(
-                self.add_version(&mut change, scope, &version, &after, changes.secrets)
+                self.add_version(&mut change, scope, &present, &after, changes.secrets)
                     .await?,
             )
         } else {
@@ -180,8 +215,12 @@ impl Vault {
         context: &RequestContext,
         scope: &AccountScope,
         credential_sid: &CredentialSid,
+        precondition: &Precondition,
     ) -> Result<(), VaultError> {
         let mut change = self.store.begin().await?;
+        if *precondition != Precondition::None {
+            required(change.lock_credential(scope, credential_sid).await?, precondition)?;
+        }
         let before = change
             .delete_credential(scope, credential_sid)
             .await?
@@ -229,6 +268,16 @@ impl Vault {
             })
             .await?;
         Ok(digest)
+    }
+}
+
+/// The credential, if it exists and is the one that the client means.
+fn required(credential: Option<Credential>, precondition: &Precondition) -> Result<Credential, VaultError> {
+    let credential = credential.ok_or(VaultError::NotFound)?;
+    if precondition.holds(&credential) {
+        Ok(credential)
+    } else {
+        Err(VaultError::PreconditionFailed)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why a use case was not carried out, and why the vault does not open.
 
+use std::time::Duration;
+
 use pushvault_crypto::CryptoError;
 
 use crate::config::ConfigError;
@@ -27,6 +29,18 @@ pub enum VaultError {
     /// A parameter breaks a rule.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
+    /// The precondition of the request (`If-Match`) does not hold. Nothing was changed.
+    #[error("the precondition failed")]
+    PreconditionFailed,
+    /// The idempotency key was used before, for another request.
+    #[error("the idempotency key belongs to another request")]
+    IdempotencyKeyReused,
+    /// The caller asked for too much. Nothing was looked at.
+    #[error("too many requests")]
+    TooManyRequests {
+        /// When the next one will be let in.
+        retry_after: Duration,
+    },
     /// The database cannot serve now. Nothing was changed.
     #[error("the store is unavailable")]
     Unavailable(#[source] StoreError),

@@ -6,12 +6,14 @@ mod authn;
 mod credentials;
 mod error;
 mod health;
+mod idempotency;
 mod keyring;
+mod rate_limit;
 mod vault;
 mod verify;
 
 pub use accounts::{NewAccount, NewApiKey, TokenRotation};
-pub use credentials::CredentialPage;
+pub use credentials::{Created, CredentialPage};
 pub use error::{OpenError, VaultError};
 pub use health::Readiness;
 pub use vault::Vault;

@@ -1,13 +1,13 @@
 //! The facade: a database, the keys to it, and the door.
 
-use secrecy::SecretString;
+use std::net::IpAddr;
 
 use super::authn::Authenticator;
 use super::error::{OpenError, VaultError};
 use super::keyring::Keyring;
-use crate::config::Settings;
+use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Login, Principal};
 use crate::store::{SchemaState, Store};
 
 /// The vault: a database, the keys to it, and the door.
@@ -15,6 +15,7 @@ pub struct Vault {
     pub(super) store: Store,
     pub(super) keyring: Keyring,
     pub(super) authenticator: Authenticator,
+    pub(super) validation: ValidationMode,
 }
 
 impl Vault {
@@ -28,14 +29,17 @@ impl Vault {
         }
         Ok(Self {
             keyring: Keyring::unlock(&store, settings, context).await?,
-            authenticator: Authenticator::new(&settings.authentication)?,
+            authenticator: Authenticator::new(&settings.authentication, settings.rate_limit.as_ref())?,
+            validation: settings.validation,
             store,
         })
     }
 
     /// Lets a caller in, or not.
-    pub async fn authenticate(&self, user_name: &str, secret: &SecretString) -> Result<Principal, VaultError> {
-        self.authenticator.authenticate(&self.store, user_name, secret).await
+    ///
+    /// The limits on how often are held against the address, where one is known, and against the account.
+    pub async fn authenticate(&self, address: Option<IpAddr>, login: Option<&Login>) -> Result<Principal, VaultError> {
+        self.authenticator.authenticate(&self.store, address, login).await
     }
 
     /// Closes the connections to the database.

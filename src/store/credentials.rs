@@ -1,4 +1,4 @@
-//! Credentials: the metadata that is answered, and the versions that hold ciphertexts.
+//! Credentials: the metadata that is answered. The ciphertexts are in `versions`.
 
 use pushvault_crypto::Envelope;
 use sqlx::types::time::OffsetDateTime;
@@ -24,24 +24,6 @@ pub struct NewCredentialRow<'a> {
     pub push_service: PushService,
     /// APNs only: whether it is for the sandbox.
     pub sandbox: bool,
-}
-
-/// One version: ciphertexts, and the values that they are bound to.
-pub struct CredentialVersion {
-    /// The account that the row stands under.
-    pub account_sid: AccountSid,
-    /// The credential that the row stands under.
-    pub credential_sid: CredentialSid,
-    /// Which version of the credential.
-    pub version: i32,
-    /// The service it was sealed for.
-    pub push_service: PushService,
-    /// The environment it was sealed for.
-    pub sandbox: bool,
-    /// The ciphertexts.
-    pub envelope: Envelope,
-    /// The digest that was stored beside them.
-    pub envelope_digest: Vec<u8>,
 }
 
 impl Store {
@@ -124,31 +106,6 @@ impl Store {
         };
         rows.into_iter().map(Credential::try_from).collect()
     }
-
-    /// Every version of every credential, the deleted ones' too, in the order of the primary key, a batch at a time:
-    /// those after the given one.
-    pub async fn credential_versions_after(
-        &self,
-        last: Option<&CredentialVersion>,
-        limit: i64,
-    ) -> Result<Vec<CredentialVersion>, StoreError> {
-        sqlx::query_as!(
-            VersionRow,
-            "select account_sid, credential_sid, version, push_service, sandbox, dek_envelope, certificate, private_key,
-                api_key, secret, envelope_digest
-            from credential_versions where (account_sid, credential_sid, version) > ($1, $2, $3)
-            order by account_sid, credential_sid, version limit $4",
-            last.map_or("", |last| last.account_sid.as_str()),
-            last.map_or("", |last| last.credential_sid.as_str()),
-            last.map_or(0, |last| last.version),
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(CredentialVersion::try_from)
-        .collect()
-    }
 }
 
 impl UnitOfWork {
@@ -189,13 +146,13 @@ impl UnitOfWork {
         Credential::try_from(row)
     }
 
-    /// Reads a credential with its present version and keeps others from changing it until the end of this change.
+    /// Reads a credential and keeps others from changing it until the end of this change.
     pub async fn lock_credential(
         &mut self,
         scope: &AccountScope,
         credential_sid: &CredentialSid,
-    ) -> Result<Option<(Credential, CredentialVersion)>, StoreError> {
-        let Some(row) = sqlx::query_as!(
+    ) -> Result<Option<Credential>, StoreError> {
+        sqlx::query_as!(
             CredentialRow,
             "select account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
                 created_at, updated_at
@@ -205,52 +162,12 @@ impl UnitOfWork {
         )
         .fetch_optional(self.connection())
         .await?
-        else {
-            return Ok(None);
-        };
-        let version = sqlx::query_as!(
-            VersionRow,
-            "select account_sid, credential_sid, version, push_service, sandbox, dek_envelope, certificate, private_key,
-                api_key, secret, envelope_digest
-            from credential_versions where account_sid = $1 and credential_sid = $2 and version = $3",
-            scope.account_sid().as_str(),
-            credential_sid.as_str(),
-            row.current_version,
-        )
-        .fetch_one(self.connection())
-        .await?;
-        Ok(Some((
-            Credential::try_from(row)?,
-            CredentialVersion::try_from(version)?,
-        )))
+        .map(Credential::try_from)
+        .transpose()
     }
 
-    /// Adds a version of a credential; [`UnitOfWork::update_credential`] makes it the present one.
-    pub async fn insert_version(&mut self, version: &CredentialVersion) -> Result<(), StoreError> {
-        let envelope = &version.envelope;
-        sqlx::query!(
-            "insert into credential_versions (
-                account_sid, credential_sid, version, push_service, sandbox, dek_envelope, certificate, private_key,
-                api_key, secret, envelope_digest
-            ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            version.account_sid.as_str(),
-            version.credential_sid.as_str(),
-            version.version,
-            version.push_service.as_str(),
-            version.sandbox,
-            envelope.dek_envelope,
-            envelope.certificate,
-            envelope.private_key,
-            envelope.api_key,
-            envelope.secret,
-            version.envelope_digest,
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
-    }
-
-    /// Writes a credential's metadata and answers it with its new date.
+    /// Writes a credential's metadata and answers it with its new date, which is later than every date it ever had: the
+    /// entity tag is made of it, and a transaction that waited for another has the older clock.
     pub async fn update_credential(
         &mut self,
         scope: &AccountScope,
@@ -259,7 +176,8 @@ impl UnitOfWork {
         let row = sqlx::query_as!(
             CredentialRow,
             "update credentials
-            set friendly_name = $3, sandbox = $4, current_version = $5, updated_at = now()
+            set friendly_name = $3, sandbox = $4, current_version = $5,
+                updated_at = greatest(now(), updated_at + interval '1 microsecond')
             where account_sid = $1 and credential_sid = $2
             returning account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
                 created_at, updated_at",
@@ -324,50 +242,14 @@ impl TryFrom<CredentialRow> for Credential {
     }
 }
 
-struct VersionRow {
-    account_sid: String,
-    credential_sid: String,
-    version: i32,
-    push_service: String,
-    sandbox: bool,
-    dek_envelope: Vec<u8>,
-    certificate: Option<Vec<u8>>,
-    private_key: Option<Vec<u8>>,
-    api_key: Option<Vec<u8>>,
-    secret: Option<Vec<u8>>,
-    envelope_digest: Vec<u8>,
-}
-
-impl TryFrom<VersionRow> for CredentialVersion {
-    type Error = StoreError;
-
-    fn try_from(row: VersionRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            account_sid: parse_account_sid(&row.account_sid)?,
-            credential_sid: parse_credential_sid(&row.credential_sid)?,
-            version: row.version,
-            push_service: parse_push_service(&row.push_service)?,
-            sandbox: row.sandbox,
-            envelope: Envelope {
-                dek_envelope: row.dek_envelope,
-                certificate: row.certificate,
-                private_key: row.private_key,
-                api_key: row.api_key,
-                secret: row.secret,
-            },
-            envelope_digest: row.envelope_digest,
-        })
-    }
-}
-
-fn parse_account_sid(text: &str) -> Result<AccountSid, StoreError> {
+pub(super) fn parse_account_sid(text: &str) -> Result<AccountSid, StoreError> {
     AccountSid::parse(text).map_err(|_| StoreError::Malformed("account_sid"))
 }
 
-fn parse_credential_sid(text: &str) -> Result<CredentialSid, StoreError> {
+pub(super) fn parse_credential_sid(text: &str) -> Result<CredentialSid, StoreError> {
     CredentialSid::parse(text).map_err(|_| StoreError::Malformed("credential_sid"))
 }
 
-fn parse_push_service(text: &str) -> Result<PushService, StoreError> {
+pub(super) fn parse_push_service(text: &str) -> Result<PushService, StoreError> {
     PushService::parse(text).map_err(|_| StoreError::Malformed("push_service"))
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::padding;
 
 /// One secret in the clear. Its memory is wiped on drop, spare capacity included.
 ///
-/// There is no `Clone` and no comparison, and `Debug` tells neither content nor length.
+/// There is no `Clone`, the one comparison takes constant time, and `Debug` tells neither content nor length.
 pub struct Plaintext(Zeroizing<Vec<u8>>);
 
 impl Plaintext {
@@ -25,6 +26,12 @@ impl Plaintext {
     #[must_use]
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether both are the same bytes; only their lengths can be told by the time it takes.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
     }
 }
 
@@ -60,6 +67,31 @@ pub struct Secrets {
     pub secret: Option<Plaintext>,
 }
 
+impl Secrets {
+    /// Whether both have the same columns with the same plaintexts.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let Self {
+            certificate,
+            private_key,
+            api_key,
+            secret,
+        } = self;
+        [
+            (certificate, &other.certificate),
+            (private_key, &other.private_key),
+            (api_key, &other.api_key),
+            (secret, &other.secret),
+        ]
+        .into_iter()
+        .all(|pair| match pair {
+            (Some(mine), Some(theirs)) => mine.same_as(theirs),
+            (None, None) => true,
+            _ => false,
+        })
+    }
+}
+
 impl fmt::Debug for Secrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secrets([REDACTED])")
@@ -86,5 +118,26 @@ mod tests {
         };
         let shown = format!("{secrets:?} {:?}", secrets.api_key);
         assert!(!shown.contains("canary") && !shown.contains('6'), "{shown}");
+    }
+
+    #[test]
+    fn secrets_are_the_same_when_every_column_is() {
+        let secrets = |certificate: Option<&str>, secret: Option<&str>| Secrets {
+            certificate: certificate.map(|text| Plaintext::from(text.to_owned())),
+            secret: secret.map(|text| Plaintext::from(text.to_owned())),
+            ..Secrets::default()
+        };
+        let one = secrets(Some("c"), Some("s"));
+        assert!(one.same_as(&secrets(Some("c"), Some("s"))));
+        assert!(Secrets::default().same_as(&Secrets::default()));
+        for other in [
+            secrets(Some("c"), Some("t")),
+            secrets(Some("c"), Some("ss")),
+            secrets(Some("c"), None),
+            secrets(Some("s"), Some("c")),
+            Secrets::default(),
+        ] {
+            assert!(!one.same_as(&other) && !other.same_as(&one));
+        }
     }
 }

@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::domain::principal::AccountScope;
+use crate::domain::principal::{AccountScope, Login};
 use crate::http::error::ApiError;
 use crate::http::request_meta::{Caller, RequestMeta};
 use crate::http::state::AppState;
@@ -18,9 +18,9 @@ pub(in crate::http) async fn authenticate(
     meta: &RequestMeta,
     state: &AppState,
 ) -> Result<AccountScope, ApiError> {
-    let (user_name, secret) = basic(request).ok_or(VaultError::Unauthenticated { claimed: None })?;
+    let (address, login) = (meta.source_address(), basic(request));
     let result = state
-        .run(|vault| async move { vault.authenticate(&user_name, &secret).await })
+        .run(move |vault| async move { vault.authenticate(address, login.as_ref()).await })
         .await;
     match &result {
         Ok(principal) | Err(VaultError::Suspended(principal)) => meta.set_caller(Caller::Known(principal.clone())),
@@ -30,7 +30,7 @@ pub(in crate::http) async fn authenticate(
     Ok(result?.scope())
 }
 
-fn basic(request: &HttpRequest) -> Option<(String, SecretString)> {
+fn basic(request: &HttpRequest) -> Option<Login> {
     let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -38,5 +38,8 @@ fn basic(request: &HttpRequest) -> Option<(String, SecretString)> {
     }
     let decoded = Zeroizing::new(BASE64.decode(encoded.trim().as_bytes()).ok()?);
     let (user_name, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some((user_name.to_owned(), SecretString::from(secret)))
+    Some(Login {
+        user_name: user_name.to_owned(),
+        secret: SecretString::from(secret),
+    })
 }

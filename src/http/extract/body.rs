@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
-use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use zeroize::Zeroizing;
 
 use super::form;
+use super::parameters::PARAMETERS;
+use crate::config::LimitSettings;
 use crate::domain::credential::CredentialInput;
 use crate::http::error::{ApiError, ErrorCode};
 
@@ -17,15 +18,18 @@ use crate::http::error::{ApiError, ErrorCode};
 pub(in crate::http) async fn credential_input(
     request: &HttpRequest,
     payload: web::Payload,
-    max_bytes: usize,
+    limits: &LimitSettings,
 ) -> Result<CredentialInput, ApiError> {
-    let body = read(payload, max_bytes).await?;
+    let body = tokio::time::timeout(limits.body_time, read(payload, limits.body_bytes))
+        .await
+        .map_err(|_| ApiError::new(ErrorCode::TooSlow))??;
     let mut input = CredentialInput::default();
     if body.is_empty() {
         return Ok(input);
     }
     match media_type(request).as_str() {
         "application/x-www-form-urlencoded" => {
+            not_too_many(form::pairs(&body).count(), limits)?;
             for (name, value) in form::pairs(&body) {
                 set(&mut input, &name, &value)?;
             }
@@ -37,6 +41,7 @@ pub(in crate::http) async fn credential_input(
                     "Could not parse the JSON body: send one object whose values are strings, such as {\"Type\": \"apn\"}",
                 )
             })?;
+            not_too_many(object.len(), limits)?;
             for (name, value) in object {
                 set(&mut input, name.as_bytes(), value.0.as_bytes())?;
             }
@@ -44,6 +49,16 @@ pub(in crate::http) async fn credential_input(
         _ => return Err(ApiError::new(ErrorCode::UnsupportedMediaType)),
     }
     Ok(input)
+}
+
+fn not_too_many(count: usize, limits: &LimitSettings) -> Result<(), ApiError> {
+    if count > limits.parameters {
+        return Err(ApiError::with_message(
+            ErrorCode::InvalidRequest,
+            format!("Too many parameters: send at most {}", limits.parameters),
+        ));
+    }
+    Ok(())
 }
 
 async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
@@ -79,24 +94,16 @@ fn media_type(request: &HttpRequest) -> String {
 
 /// Puts a parameter where it belongs. Names are case-sensitive.
 fn set(input: &mut CredentialInput, name: &[u8], value: &[u8]) -> Result<(), ApiError> {
-    let text = |parameter: &str| {
-        std::str::from_utf8(value).map_err(|_| {
-            ApiError::with_message(
-                ErrorCode::InvalidRequest,
-                format!("Invalid value for parameter {parameter}: send text in UTF-8"),
-            )
-        })
+    let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name.as_bytes() == name) else {
+        return Ok(());
     };
-    match name {
-        b"Type" => input.push_service = Some(text("Type")?.to_owned()),
-        b"FriendlyName" => input.friendly_name = Some(text("FriendlyName")?.to_owned()),
-        b"Sandbox" => input.sandbox = Some(text("Sandbox")?.to_owned()),
-        b"Certificate" => input.certificate = Some(SecretString::from(text("Certificate")?)),
-        b"PrivateKey" => input.private_key = Some(SecretString::from(text("PrivateKey")?)),
-        b"ApiKey" => input.api_key = Some(SecretString::from(text("ApiKey")?)),
-        b"Secret" => input.secret = Some(SecretString::from(text("Secret")?)),
-        _ => {}
-    }
+    let text = std::str::from_utf8(value).map_err(|_| {
+        ApiError::with_message(
+            ErrorCode::InvalidRequest,
+            format!("Invalid value for parameter {}: send text in UTF-8", parameter.name),
+        )
+    })?;
+    (parameter.put)(input, text);
     Ok(())
 }
 

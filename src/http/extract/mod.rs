@@ -3,7 +3,11 @@
 mod authorization;
 mod body;
 mod form;
+mod headers;
+mod parameters;
 
 pub(super) use authorization::authenticate;
 pub(super) use body::credential_input;
-pub(super) use form::page_input;
+pub(super) use form::{PAGE_PARAMETERS, page_input};
+pub(super) use headers::{idempotency_key, precondition};
+pub(super) use parameters::{PARAMETERS, ParameterKind};

@@ -1,18 +1,23 @@
 //! The credential resource: create, fetch, list, update, delete.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, ReqData};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::credential::Credential;
 use crate::domain::sid::CredentialSid;
 use crate::http::error::{ApiError, ErrorCode};
-use crate::http::extract::{authenticate, credential_input, page_input};
-use crate::http::operation::{Matched, Surface};
-use crate::http::request_meta::{RequestMeta, origin};
+use crate::http::extract::{authenticate, credential_input, idempotency_key, page_input, precondition};
+use crate::http::operation::{Matched, Place};
+use crate::http::request_meta::RequestMeta;
 use crate::http::state::AppState;
+use crate::http::surface::{HostProduct, Surface};
 use crate::http::view::{CredentialPageView, CredentialView, json};
 use crate::service::VaultError;
+
+/// Says that an earlier request with the same idempotency key made what is answered.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 pub(in crate::http) async fn create(
     request: HttpRequest,
@@ -21,12 +26,23 @@ pub(in crate::http) async fn create(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
-    let input = credential_input(&request, payload, state.body_bytes).await?;
+    let key = idempotency_key(&request)?;
+    let input = credential_input(&request, payload, &state.limits).await?;
     let context = meta.context(&request);
-    let credential = state
-        .run(|vault| async move { vault.create_credential(&context, &scope, input).await })
+    let created = state
+        .run(|vault| async move { vault.create_credential(&context, &scope, input, key.as_ref()).await })
         .await?;
-    answer(StatusCode::CREATED, &credential, &request, &state)
+    let mut response = answer(
+        StatusCode::CREATED,
+        &created.credential,
+        &list_url(&request, &meta, &state)?,
+    );
+    if created.replayed {
+        response
+            .headers_mut()
+            .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 pub(in crate::http) async fn fetch(
@@ -36,10 +52,11 @@ pub(in crate::http) async fn fetch(
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
     let sid = credential_sid(&request)?;
+    let precondition = precondition(&request)?;
     let credential = state
-        .run(|vault| async move { vault.credential(&scope, &sid).await })
+        .run(|vault| async move { vault.credential(&scope, &sid, &precondition).await })
         .await?;
-    answer(StatusCode::OK, &credential, &request, &state)
+    Ok(answer(StatusCode::OK, &credential, &list_url(&request, &meta, &state)?))
 }
 
 pub(in crate::http) async fn list(
@@ -48,12 +65,12 @@ pub(in crate::http) async fn list(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
-    let surface = surface(&request)?;
-    let (input, max_page_size) = (page_input(&request), surface.max_page_size);
+    let max_page_size = surface(&request, &meta)?.max_page_size;
+    let input = page_input(&request, state.limits.parameters)?;
     let page = state
         .run(move |vault| async move { vault.credentials(&scope, &input, max_page_size).await })
         .await?;
-    let view = CredentialPageView::new(&page, &origin(&request, state.public_url()), surface);
+    let view = CredentialPageView::new(&page, &list_url(&request, &meta, &state)?);
     Ok(json(StatusCode::OK, &view))
 }
 
@@ -65,12 +82,17 @@ pub(in crate::http) async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
     let sid = credential_sid(&request)?;
-    let input = credential_input(&request, payload, state.body_bytes).await?;
+    let precondition = precondition(&request)?;
+    let input = credential_input(&request, payload, &state.limits).await?;
     let context = meta.context(&request);
     let credential = state
-        .run(|vault| async move { vault.update_credential(&context, &scope, &sid, input).await })
+        .run(|vault| async move {
+            vault
+                .update_credential(&context, &scope, &sid, &precondition, input)
+                .await
+        })
         .await?;
-    answer(StatusCode::OK, &credential, &request, &state)
+    Ok(answer(StatusCode::OK, &credential, &list_url(&request, &meta, &state)?))
 }
 
 pub(in crate::http) async fn delete(
@@ -80,25 +102,21 @@ pub(in crate::http) async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
     let sid = credential_sid(&request)?;
+    let precondition = precondition(&request)?;
     let context = meta.context(&request);
     state
-        .run(|vault| async move { vault.delete_credential(&context, &scope, &sid).await })
+        .run(|vault| async move { vault.delete_credential(&context, &scope, &sid, &precondition).await })
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// A credential as the surface of the request shows it.
-fn answer(
-    status: StatusCode,
-    credential: &Credential,
-    request: &HttpRequest,
-    state: &AppState,
-) -> Result<HttpResponse, ApiError> {
-    let origin = origin(request, state.public_url());
-    Ok(json(
-        status,
-        &CredentialView::new(credential, &origin, surface(request)?),
-    ))
+/// A credential as it is seen in the list at this URL, with its entity tag.
+fn answer(status: StatusCode, credential: &Credential, list_url: &str) -> HttpResponse {
+    let mut response = json(status, &CredentialView::new(credential, list_url));
+    if let Ok(tag) = HeaderValue::from_str(&credential.entity_tag()) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
 }
 
 /// The SID in the path. A malformed one is not found, by the same path as a foreign one.
@@ -106,10 +124,37 @@ fn credential_sid(request: &HttpRequest) -> Result<CredentialSid, VaultError> {
     CredentialSid::parse(request.match_info().get("sid").unwrap_or_default()).map_err(|_| VaultError::NotFound)
 }
 
-/// The surface that the route table put under this path.
-fn surface(request: &HttpRequest) -> Result<&Surface, ApiError> {
+/// The surface that the request is on, by its path or else by its host.
+fn surface(request: &HttpRequest, meta: &RequestMeta) -> Result<&'static Surface, ApiError> {
+    match place(request)? {
+        Place::Prefixed(surface) => Some(surface),
+        Place::Bare(default) => meta.host_product().on_bare_path(default),
+        Place::Service => None,
+    }
+    .ok_or_else(|| ApiError::new(ErrorCode::Internal))
+}
+
+/// The URL of the list that the request used, or is below of.
+fn list_url(request: &HttpRequest, meta: &RequestMeta, state: &AppState) -> Result<String, ApiError> {
+    let surface = surface(request, meta)?;
+    let is_bare = matches!(place(request)?, Place::Bare(_));
+    Ok(match &state.server.public_url {
+        // What the host said is said by the path: the public URL has another host.
+        Some(public_url) if is_bare && meta.host_product() == HostProduct::Unnamed => {
+            format!("{public_url}{}", surface.bare_path())
+        }
+        Some(public_url) => format!("{public_url}{}", surface.path()),
+        None => {
+            let origin = meta.origin().unwrap_or_else(|| format!("http://{}", state.address));
+            let path = if is_bare { surface.bare_path() } else { surface.path() };
+            format!("{origin}{path}")
+        }
+    })
+}
+
+fn place(request: &HttpRequest) -> Result<Place, ApiError> {
     request
         .app_data::<Matched>()
-        .and_then(|matched| matched.surface)
+        .map(|matched| matched.place)
         .ok_or_else(|| ApiError::new(ErrorCode::Internal))
 }

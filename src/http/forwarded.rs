@@ -1,0 +1,179 @@
+//! Where a request came from and where it was sent to, through proxies: what they say of it is taken from those alone that
+//! the settings trust.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{HOST, HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The two ends of a request as the client has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ends {
+    /// The client's address.
+    pub(super) source: Option<IpAddr>,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// The host and port that the client asked.
+    pub(super) host: Option<String>,
+}
+
+impl Ends {
+    pub(super) fn of(head: &RequestHead, trusted: &[IpNet]) -> Self {
+        let peer = head.peer_addr.map(|address| address.ip().to_canonical());
+        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+        let headers = &head.headers;
+        let mut ends = Self {
+            source: peer,
+            scheme: "http",
+            host: head
+                .uri
+                .authority()
+                .map(|authority| authority.as_str().to_owned())
+                .or_else(|| last(headers, &HOST))
+                .filter(|host| is_host(host)),
+        };
+        if !peer.is_some_and(is_trusted) {
+            return ends;
+        }
+        // Each proxy adds at the end the address that it was called from; before the first trusted one stands what a
+        // client may have made up.
+        for address in forwarded_for(headers).into_iter().rev() {
+            ends.source = Some(address);
+            if !is_trusted(address) {
+                break;
+            }
+        }
+        if last(headers, &FORWARDED_PROTO).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
+            ends.scheme = "https";
+        }
+        if let Some(host) = last(headers, &FORWARDED_HOST).filter(|host| is_host(host)) {
+            ends.host = Some(host);
+        }
+        ends
+    }
+}
+
+/// The addresses of `X-Forwarded-For`, from the end as far as they can be read, in their order.
+fn forwarded_for(headers: &HeaderMap) -> Vec<IpAddr> {
+    let mut addresses: Vec<_> = headers
+        .get_all(FORWARDED_FOR)
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(|text| address(text.trim()))
+        .collect();
+    let readable = addresses.iter().rev().take_while(|address| address.is_some()).count();
+    addresses
+        .split_off(addresses.len() - readable)
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// An address, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    text.parse()
+        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()))
+        .or_else(|_| text.trim_start_matches('[').trim_end_matches(']').parse())
+        .ok()
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+/// The last value of a header that may be a list: what the nearest proxy said.
+fn last(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get_all(name).last()?.to_str().ok()?;
+    value.rsplit(',').next().map(|value| value.trim().to_owned())
+}
+
+/// RFC 3986 host and port, without anything that could begin a path or a user name: SDKs send credentials to where this
+/// points.
+fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    fn ends(peer: &str, headers: &[(&'static str, &'static str)]) -> Ends {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let mut request = TestRequest::default().peer_addr(SocketAddr::new(peer.parse().unwrap(), 1));
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        Ends::of(request.to_srv_request().head(), &trusted)
+    }
+
+    fn source(peer: &str, forwarded_for: &'static str) -> String {
+        let ends = ends(peer, &[("x-forwarded-for", forwarded_for)]);
+        ends.source.unwrap().to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed_decision_27() {
+        let seen = ends(
+            "192.0.2.1",
+            &[
+                ("host", "vault.internal:8080"),
+                ("x-forwarded-for", "198.51.100.1"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "evil.example.com"),
+            ],
+        );
+        let expected = Ends {
+            source: Some("192.0.2.1".parse().unwrap()),
+            scheme: "http",
+            host: Some("vault.internal:8080".to_owned()),
+        };
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_decision_27() {
+        let seen = ends(
+            "10.0.0.7",
+            &[
+                ("host", "pushvault:8080"),
+                ("x-forwarded-for", "198.51.100.1"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "chat.vault.example.com"),
+            ],
+        );
+        let expected = Ends {
+            source: Some("198.51.100.1".parse().unwrap()),
+            scheme: "https",
+            host: Some("chat.vault.example.com".to_owned()),
+        };
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_source_is_the_last_address_that_no_trusted_proxy_has() {
+        assert_eq!(
+            source("10.0.0.7", "203.0.113.9, 198.51.100.1, 10.1.1.1"),
+            "198.51.100.1"
+        );
+        assert_eq!(source("10.0.0.7", "10.2.2.2, 10.1.1.1"), "10.2.2.2");
+        assert_eq!(source("10.0.0.7", "made up, 198.51.100.1"), "198.51.100.1");
+        assert_eq!(source("10.0.0.7", "198.51.100.1, made up"), "10.0.0.7");
+        assert_eq!(source("::1", "[2001:db8::1]:4711"), "2001:db8::1");
+        assert_eq!(source("::1", "198.51.100.1:4711"), "198.51.100.1");
+        assert_eq!(source("::ffff:10.0.0.7", "198.51.100.1"), "198.51.100.1");
+    }
+
+    #[test]
+    fn a_host_that_could_lead_elsewhere_is_not_believed() {
+        assert!(is_host("127.0.0.1:8080") && is_host("[::1]:8080") && is_host("vault.internal.example.com"));
+        for wrong in ["", "a/b", "user@host", "host?x", "a b"] {
+            assert!(!is_host(wrong), "{wrong}");
+        }
+    }
+}

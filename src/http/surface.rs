@@ -1,0 +1,120 @@
+//! Twilio's products under which the same credentials are seen, and how a request says which of them it means.
+
+/// One version of one of Twilio's products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Surface {
+    /// The product: the first label of its host at Twilio, and what stands before the version in a path here.
+    pub(super) product: &'static str,
+    pub(super) version: &'static str,
+    /// A page holds no more rows than this.
+    pub(super) max_page_size: u32,
+}
+
+const CHAT_V2: Surface = Surface::new("chat", "v2", 1000);
+const NOTIFY_V1: Surface = Surface::new("notify", "v1", 1000);
+
+/// Every surface.
+pub(super) static SURFACES: [Surface; 6] = [
+    CHAT_V2,
+    Surface::new("chat", "v1", 1000),
+    Surface::new("ip-messaging", "v2", 1000),
+    Surface::new("ip-messaging", "v1", 1000),
+    NOTIFY_V1,
+    Surface::new("conversations", "v1", 100),
+];
+
+/// The paths without a product, as Twilio's own hosts have them, and the surface that each is on where the host names no
+/// product either.
+pub(super) static BARE_PATHS: [Surface; 2] = [CHAT_V2, NOTIFY_V1];
+
+impl Surface {
+    const fn new(product: &'static str, version: &'static str, max_page_size: u32) -> Self {
+        Self {
+            product,
+            version,
+            max_page_size,
+        }
+    }
+
+    /// The path of the list of credentials where the host names the product.
+    pub(super) fn bare_path(&self) -> String {
+        format!("/{}/Credentials", self.version)
+    }
+
+    /// The path of the list of credentials on any host.
+    pub(super) fn path(&self) -> String {
+        format!("/{}{}", self.product, self.bare_path())
+    }
+}
+
+/// What the first label of a host says: `notify` in `notify.dublin.ie1.twilio.com`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostProduct {
+    /// No product.
+    Unnamed,
+    /// This one.
+    Named(&'static str),
+}
+
+impl HostProduct {
+    pub(super) fn of(host: &str) -> Self {
+        let label = host.split(['.', ':']).next().unwrap_or_default();
+        SURFACES
+            .iter()
+            .find(|surface| surface.product.eq_ignore_ascii_case(label))
+            .map_or(Self::Unnamed, |surface| Self::Named(surface.product))
+    }
+
+    /// The surface of a bare path on this host; none where the product does not have that version.
+    pub(super) fn on_bare_path(self, default: &'static Surface) -> Option<&'static Surface> {
+        match self {
+            Self::Unnamed => Some(default),
+            Self::Named(product) => SURFACES
+                .iter()
+                .find(|surface| surface.product == product && surface.version == default.version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_label_of_a_host_names_the_product_decision_26() {
+        for (host, product) in [
+            ("chat.twilio.com", "chat"),
+            ("notify.dublin.ie1.twilio.com", "notify"),
+            ("CONVERSATIONS.vault.internal:8443", "conversations"),
+            ("ip-messaging", "ip-messaging"),
+            ("chat:8080", "chat"),
+        ] {
+            assert_eq!(HostProduct::of(host), HostProduct::Named(product), "{host}");
+        }
+        for host in [
+            "",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "vault.chat.internal",
+            "chats.example.com",
+        ] {
+            assert_eq!(HostProduct::of(host), HostProduct::Unnamed, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_bare_path_is_on_the_product_of_the_host_decision_26() {
+        let on = |host: &str, default: &'static Surface| HostProduct::of(host).on_bare_path(default);
+        assert_eq!(on("localhost", &BARE_PATHS[0]), Some(&CHAT_V2));
+        assert_eq!(on("localhost", &BARE_PATHS[1]), Some(&NOTIFY_V1));
+        assert_eq!(
+            on("chat.x.y", &BARE_PATHS[1]).map(Surface::path).as_deref(),
+            Some("/chat/v1/Credentials")
+        );
+        assert_eq!(
+            on("conversations.x.y", &BARE_PATHS[1]).map(|surface| surface.max_page_size),
+            Some(100)
+        );
+        assert_eq!(on("notify.x.y", &BARE_PATHS[0]), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! How much one caller may ask for: requests of an address, requests of an account, failed authentications of an address.
+//!
+//! The counts are this process's own (GCRA, by `governor`). They bound what strangers cost: Argon2 runs, and rows in the
+//! audit trail, since a refusal of this kind leaves none.
+
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use moka::sync::Cache;
+
+use super::error::VaultError;
+use crate::config::{Rate, RateLimitSettings};
+use crate::domain::sid::AccountSid;
+
+/// How long an address with too many failures is kept out.
+const FAILURE_PENALTY: Duration = Duration::from_mins(1);
+
+/// Addresses that are kept out at the same time, at most; beyond, the ones least asked for get their chance early.
+const FAILURE_PENALTIES: u64 = 100_000;
+
+/// Callers that have rested are forgotten once in so many requests.
+const FORGET_EVERY: u32 = 10_000;
+
+/// The limits and the counts.
+pub(super) struct RateLimits {
+    by_address: DefaultKeyedRateLimiter<IpAddr>,
+    by_account: DefaultKeyedRateLimiter<AccountSid>,
+    failures: DefaultKeyedRateLimiter<IpAddr>,
+    kept_out: Cache<IpAddr, ()>,
+    requests: AtomicU32,
+}
+
+impl RateLimits {
+    pub(super) fn new(settings: &RateLimitSettings) -> Self {
+        let quota = |rate: Rate| Quota::per_second(rate.per_second).allow_burst(rate.burst);
+        Self {
+            by_address: RateLimiter::keyed(quota(settings.address)),
+            by_account: RateLimiter::keyed(quota(settings.account)),
+            failures: RateLimiter::keyed(Quota::per_minute(settings.failed_authentications_per_minute)),
+            kept_out: Cache::builder()
+                .max_capacity(FAILURE_PENALTIES)
+                .time_to_live(FAILURE_PENALTY)
+                .build(),
+            requests: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts a request of an address, before anything is done for it.
+    pub(super) fn request_of_address(&self, address: IpAddr) -> Result<(), VaultError> {
+        if self.requests.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == 0 {
+            self.forget_rested();
+        }
+        check(&self.by_address, &network(address))
+    }
+
+    /// Counts a request of an account that proved who it is.
+    pub(super) fn request_of_account(&self, account_sid: &AccountSid) -> Result<(), VaultError> {
+        check(&self.by_account, account_sid)
+    }
+
+    /// Whether a secret of this address is worth an Argon2 run.
+    pub(super) fn may_verify(&self, address: IpAddr) -> Result<(), VaultError> {
+        if self.kept_out.contains_key(&network(address)) {
+            return Err(VaultError::TooManyRequests {
+                retry_after: FAILURE_PENALTY,
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts a failed authentication.
+    pub(super) fn failed(&self, address: IpAddr) {
+        let network = network(address);
+        if self.failures.check_key(&network).is_err() {
+            self.kept_out.insert(network, ());
+        }
+    }
+
+    fn forget_rested(&self) {
+        self.by_address.retain_recent();
+        self.by_address.shrink_to_fit();
+        self.by_account.retain_recent();
+        self.by_account.shrink_to_fit();
+        self.failures.retain_recent();
+        self.failures.shrink_to_fit();
+    }
+}
+
+fn check<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), VaultError> {
+    limiter.check_key(key).map_err(|not_until| VaultError::TooManyRequests {
+        retry_after: not_until.wait_time_from(DefaultClock::default().now()),
+    })
+}
+
+/// Whoever has one IPv6 address has the whole /64 around it.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    fn limits(per_second: u32, burst: u32, failures: u32) -> RateLimits {
+        let count = |count| NonZeroU32::new(count).unwrap();
+        let rate = Rate {
+            per_second: count(per_second),
+            burst: count(burst),
+        };
+        RateLimits::new(&RateLimitSettings {
+            account: rate,
+            address: rate,
+            failed_authentications_per_minute: count(failures),
+        })
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_burst_is_let_in_and_the_next_request_told_how_long_to_wait_decision_19() {
+        let limits = limits(1, 3, 1);
+        for _ in 0..3 {
+            limits.request_of_address(address("192.0.2.1")).unwrap();
+        }
+        let Err(VaultError::TooManyRequests { retry_after }) = limits.request_of_address(address("192.0.2.1")) else {
+            panic!("the fourth request was let in");
+        };
+        assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(1));
+        limits.request_of_address(address("192.0.2.2")).unwrap();
+    }
+
+    #[test]
+    fn accounts_are_counted_apart() {
+        let limits = limits(1, 1, 1);
+        let (one, other) = (AccountSid::generate().unwrap(), AccountSid::generate().unwrap());
+        limits.request_of_account(&one).unwrap();
+        assert!(limits.request_of_account(&one).is_err());
+        limits.request_of_account(&other).unwrap();
+    }
+
+    #[test]
+    fn an_address_with_too_many_failures_is_kept_out_and_its_neighbour_is_not() {
+        let limits = limits(100, 100, 2);
+        let (guesser, neighbour) = (address("192.0.2.1"), address("192.0.2.2"));
+        for _ in 0..2 {
+            limits.failed(guesser);
+            limits.may_verify(guesser).unwrap();
+        }
+        limits.failed(guesser);
+        assert!(limits.may_verify(guesser).is_err());
+        limits.may_verify(neighbour).unwrap();
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_caller_and_a_mapped_address_is_the_address() {
+        assert_eq!(network(address("2001:db8::1")), network(address("2001:db8::ffff:2")));
+        assert_ne!(network(address("2001:db8::1")), network(address("2001:db8:0:1::1")));
+        assert_eq!(network(address("::ffff:192.0.2.1")), address("192.0.2.1"));
+    }
+
+    #[test]
+    fn callers_that_rested_are_forgotten() {
+        let limits = limits(1_000_000, 1, 1);
+        for last in 1..=200 {
+            limits.request_of_address(IpAddr::from([192, 0, 2, last])).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        limits.forget_rested();
+        assert!(limits.by_address.is_empty());
+    }
+}
