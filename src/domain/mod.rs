@@ -9,6 +9,7 @@ pub mod page;
 pub mod pem;
 pub mod precondition;
 pub mod principal;
+pub mod public_key;
 pub mod push_service;
 pub mod root_key;
 pub mod sid;

@@ -77,6 +77,12 @@ pub fn parse_private_key(text: &str) -> Result<Zeroizing<String>, ValidationErro
     Ok(clean)
 }
 
+/// The label and the DER of the first block of text that one of the functions above wrote.
+pub fn first_block(clean: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
+    let block = blocks(clean).next()?;
+    Some((block.label, block.der(|_| true)?))
+}
+
 fn could_not_parse_certificate(remedy: &str) -> ValidationError {
     ValidationError::with_message("Certificate", format!("Could not parse certificate: {remedy}"))
 }
