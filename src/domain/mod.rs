@@ -3,6 +3,7 @@
 pub mod account;
 pub mod audit;
 pub mod credential;
+pub mod finding;
 pub mod form;
 pub mod idempotency;
 pub mod page;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the certificates and keys that src/domain/finding.rs is tested with: tests/data/apns-*.pem, but for apns-pair.pem.
+# Makes the pairs that src/domain/finding.rs and public_key.rs are tested with: tests/data/apns-*.pem, but for apns-pair.pem.
 # The keys are drawn anew on every run, the dates are always the same; the tests pass the time in and never ask the clock.
 # A pair holds its certificate and its key, as `openssl pkcs12 -nodes` writes them. Needs OpenSSL 3.
 
