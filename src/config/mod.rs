@@ -4,6 +4,9 @@ mod check;
 mod error;
 mod raw;
 mod settings;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
 
 pub use error::ConfigError;
 pub use settings::{

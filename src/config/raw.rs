@@ -129,89 +129,121 @@ impl RawSettings {
 
     /// Every key with its value, for people; secrets show only whether they are set.
     pub(super) fn effective(&self) -> Vec<(&'static str, String)> {
-        let Self {
-            server,
-            database,
-            kek,
-            authentication,
-            limits,
-            rate_limit,
-            validation,
-            log,
-        } = self;
+        [
+            self.server.effective(),
+            self.database.effective(),
+            self.kek.effective(),
+            self.authentication.effective(),
+            self.limits.effective(),
+            self.rate_limit.effective(),
+            self.validation.effective(),
+            self.log.effective(),
+        ]
+        .concat()
+    }
+}
+
+impl RawServer {
+    fn effective(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("server.listen", server.listen.clone()),
-            ("server.public_url", server.public_url.clone()),
-            ("server.trusted_proxies", server.trusted_proxies.clone()),
-            ("server.workers", server.workers.to_string()),
+            ("server.listen", self.listen.clone()),
+            ("server.public_url", self.public_url.clone()),
+            ("server.trusted_proxies", self.trusted_proxies.clone()),
+            ("server.workers", self.workers.to_string()),
             (
                 "server.shutdown_timeout_seconds",
-                server.shutdown_timeout_seconds.to_string(),
+                self.shutdown_timeout_seconds.to_string(),
             ),
-            ("database.url", redacted(&database.url)),
-            ("database.url_file", database.url_file.clone()),
-            ("database.max_connections", database.max_connections.to_string()),
+        ]
+    }
+}
+
+impl RawDatabase {
+    fn effective(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("database.url", redacted(&self.url)),
+            ("database.url_file", self.url_file.clone()),
+            ("database.max_connections", self.max_connections.to_string()),
             (
                 "database.acquire_timeout_seconds",
-                database.acquire_timeout_seconds.to_string(),
+                self.acquire_timeout_seconds.to_string(),
             ),
             (
                 "database.statement_timeout_seconds",
-                database.statement_timeout_seconds.to_string(),
+                self.statement_timeout_seconds.to_string(),
             ),
-            ("kek.provider", kek.provider.clone()),
-            ("kek.file", kek.file.clone()),
-            ("kek.passphrase", redacted(&kek.passphrase)),
-            ("kek.passphrase_file", kek.passphrase_file.clone()),
-            ("kek.passphrase_memory_kib", kek.passphrase_memory_kib.to_string()),
-            ("kek.passphrase_iterations", kek.passphrase_iterations.to_string()),
-            ("kek.passphrase_parallelism", kek.passphrase_parallelism.to_string()),
-            (
-                "authentication.argon2_memory_kib",
-                authentication.argon2_memory_kib.to_string(),
-            ),
-            (
-                "authentication.argon2_iterations",
-                authentication.argon2_iterations.to_string(),
-            ),
-            (
-                "authentication.argon2_parallelism",
-                authentication.argon2_parallelism.to_string(),
-            ),
-            (
-                "authentication.argon2_concurrency",
-                authentication.argon2_concurrency.to_string(),
-            ),
-            ("authentication.memo_seconds", authentication.memo_seconds.to_string()),
-            ("authentication.memo_entries", authentication.memo_entries.to_string()),
-            ("limits.body_bytes", limits.body_bytes.to_string()),
-            ("limits.head_bytes", limits.head_bytes.to_string()),
-            ("limits.parameters", limits.parameters.to_string()),
-            ("limits.head_seconds", limits.head_seconds.to_string()),
-            ("limits.body_seconds", limits.body_seconds.to_string()),
-            ("limits.stall_seconds", limits.stall_seconds.to_string()),
-            ("limits.request_seconds", limits.request_seconds.to_string()),
-            ("limits.account_key_seconds", limits.account_key_seconds.to_string()),
-            ("limits.account_key_entries", limits.account_key_entries.to_string()),
-            ("rate_limit.enabled", rate_limit.enabled.to_string()),
-            (
-                "rate_limit.account_per_second",
-                rate_limit.account_per_second.to_string(),
-            ),
-            ("rate_limit.account_burst", rate_limit.account_burst.to_string()),
-            (
-                "rate_limit.address_per_second",
-                rate_limit.address_per_second.to_string(),
-            ),
-            ("rate_limit.address_burst", rate_limit.address_burst.to_string()),
+        ]
+    }
+}
+
+impl RawKek {
+    fn effective(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("kek.provider", self.provider.clone()),
+            ("kek.file", self.file.clone()),
+            ("kek.passphrase", redacted(&self.passphrase)),
+            ("kek.passphrase_file", self.passphrase_file.clone()),
+            ("kek.passphrase_memory_kib", self.passphrase_memory_kib.to_string()),
+            ("kek.passphrase_iterations", self.passphrase_iterations.to_string()),
+            ("kek.passphrase_parallelism", self.passphrase_parallelism.to_string()),
+        ]
+    }
+}
+
+impl RawAuthentication {
+    fn effective(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("authentication.argon2_memory_kib", self.argon2_memory_kib.to_string()),
+            ("authentication.argon2_iterations", self.argon2_iterations.to_string()),
+            ("authentication.argon2_parallelism", self.argon2_parallelism.to_string()),
+            ("authentication.argon2_concurrency", self.argon2_concurrency.to_string()),
+            ("authentication.memo_seconds", self.memo_seconds.to_string()),
+            ("authentication.memo_entries", self.memo_entries.to_string()),
+        ]
+    }
+}
+
+impl RawLimits {
+    fn effective(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("limits.body_bytes", self.body_bytes.to_string()),
+            ("limits.head_bytes", self.head_bytes.to_string()),
+            ("limits.parameters", self.parameters.to_string()),
+            ("limits.head_seconds", self.head_seconds.to_string()),
+            ("limits.body_seconds", self.body_seconds.to_string()),
+            ("limits.stall_seconds", self.stall_seconds.to_string()),
+            ("limits.request_seconds", self.request_seconds.to_string()),
+            ("limits.account_key_seconds", self.account_key_seconds.to_string()),
+            ("limits.account_key_entries", self.account_key_entries.to_string()),
+        ]
+    }
+}
+
+impl RawRateLimit {
+    fn effective(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("rate_limit.enabled", self.enabled.to_string()),
+            ("rate_limit.account_per_second", self.account_per_second.to_string()),
+            ("rate_limit.account_burst", self.account_burst.to_string()),
+            ("rate_limit.address_per_second", self.address_per_second.to_string()),
+            ("rate_limit.address_burst", self.address_burst.to_string()),
             (
                 "rate_limit.failed_authentications_per_minute",
-                rate_limit.failed_authentications_per_minute.to_string(),
+                self.failed_authentications_per_minute.to_string(),
             ),
-            ("validation.mode", validation.mode.clone()),
-            ("log.filter", log.filter.clone()),
-            ("log.format", log.format.clone()),
         ]
+    }
+}
+
+impl RawValidation {
+    fn effective(&self) -> Vec<(&'static str, String)> {
+        vec![("validation.mode", self.mode.clone())]
+    }
+}
+
+impl RawLog {
+    fn effective(&self) -> Vec<(&'static str, String)> {
+        vec![("log.filter", self.filter.clone()), ("log.format", self.format.clone())]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::VaultError;
 use super::keyring::VersionContext;
+use super::validation::log_findings;
 use super::vault::Vault;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext, credential_metadata};
 use crate::domain::credential::{Credential, CredentialChanges, CredentialInput, NewCredential, SecretMaterial};
@@ -53,6 +54,7 @@ impl Vault {
                 replayed: true,
             });
         }
+        let findings = self.examine(new.push_service, new.sandbox, &new.secrets)?;
         let credential_sid = CredentialSid::generate()?;
         let version = VersionContext {
             credential_sid: &credential_sid,
@@ -98,6 +100,7 @@ impl Vault {
             ..AuditEvent::new(context, scope.account_sid(), Action::CredentialCreate, Outcome::Success)?
         };
         change.commit(event).await?;
+        log_findings(&credential_sid, &findings);
         Ok(Created {
             credential,
             replayed: false,
@@ -185,13 +188,14 @@ impl Vault {
         changed_fields.extend((after.friendly_name != before.friendly_name).then_some("FriendlyName"));
         changed_fields.extend((after.sandbox != before.sandbox).then_some("Sandbox"));
         changed_fields.extend(secret_names(&changes.secrets));
+        let mut findings = Vec::new();
         let envelope_digest = if changes.has_secrets() || after.sandbox != before.sandbox {
             after.current_version += 1;
             let present = change.present_version(&before).await?;
-            Some(
-                self.add_version(&mut change, scope, &present, &after, changes.secrets)
-                    .await?,
-            )
+            let old = self.keyring.open(&self.store, scope, &present).await?;
+            let secrets = merged(changes.secrets, old);
+            findings = self.examine(after.push_service, after.sandbox, &secrets)?;
+            Some(self.add_version(&mut change, scope, &after, &secrets).await?)
         } else {
             None
         };
@@ -206,6 +210,7 @@ impl Vault {
             ..AuditEvent::new(context, scope.account_sid(), Action::CredentialUpdate, Outcome::Success)?
         };
         change.commit(event).await?;
+        log_findings(credential_sid, &findings);
         Ok(after)
     }
 
@@ -237,24 +242,16 @@ impl Vault {
         &self,
         change: &mut UnitOfWork,
         scope: &AccountScope,
-        present: &CredentialVersion,
         after: &Credential,
-        new: SecretMaterial,
+        secrets: &SecretMaterial,
     ) -> Result<[u8; 32], VaultError> {
-        let old = self.keyring.open(&self.store, scope, present).await?;
-        let merged = SecretMaterial {
-            certificate: new.certificate.or(old.certificate),
-            private_key: new.private_key.or(old.private_key),
-            api_key: new.api_key.or(old.api_key),
-            secret: new.secret.or(old.secret),
-        };
         let context = VersionContext {
             credential_sid: &after.credential_sid,
             push_service: after.push_service,
             sandbox: after.sandbox,
             version: after.current_version,
         };
-        let envelope = self.keyring.seal(&self.store, scope, &context, &merged).await?;
+        let envelope = self.keyring.seal(&self.store, scope, &context, secrets).await?;
         let digest = envelope.digest();
         change
             .insert_version(&CredentialVersion {
@@ -278,6 +275,16 @@ fn required(credential: Option<Credential>, precondition: &Precondition) -> Resu
         Ok(credential)
     } else {
         Err(VaultError::PreconditionFailed)
+    }
+}
+
+/// The new secrets, and the old ones where none is new.
+fn merged(new: SecretMaterial, old: SecretMaterial) -> SecretMaterial {
+    SecretMaterial {
+        certificate: new.certificate.or(old.certificate),
+        private_key: new.private_key.or(old.private_key),
+        api_key: new.api_key.or(old.api_key),
+        secret: new.secret.or(old.secret),
     }
 }
 

@@ -9,6 +9,7 @@ mod health;
 mod idempotency;
 mod keyring;
 mod rate_limit;
+mod validation;
 mod vault;
 mod verify;
 

@@ -45,6 +45,9 @@ argon2_concurrency = 2
 
 [kek]
 provider = "file"
+
+[rate_limit]
+enabled = false
 "#;
 
 /// How long a connection of its own may stay silent.
