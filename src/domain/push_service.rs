@@ -14,9 +14,12 @@ pub enum PushService {
 }
 
 impl PushService {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Apn, Self::Fcm, Self::Gcm];
+
     /// Reads the parameter `Type`, in any case, as every surface of the contract takes it.
     pub fn parse(text: &str) -> Result<Self, ValidationError> {
-        [Self::Apn, Self::Fcm, Self::Gcm]
+        Self::ALL
             .into_iter()
             .find(|service| service.as_str().eq_ignore_ascii_case(text))
             .ok_or_else(|| ValidationError::invalid("Type", "use one of apn, fcm, gcm"))

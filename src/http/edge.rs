@@ -185,7 +185,7 @@ fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option
     // Probes come every few seconds; only one that fails is news.
     let is_probe = request
         .app_data::<Matched>()
-        .is_some_and(|matched| matches!(matched.place, Place::Service));
+        .is_some_and(|matched| matches!(matched.place, Place::Probe));
     if is_probe && response.status().is_success() {
         return;
     }

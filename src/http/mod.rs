@@ -2,11 +2,13 @@
 //! results into answers, exactly as the wire contract says.
 
 mod connection;
+mod description;
 mod edge;
 mod error;
 mod extract;
 mod forwarded;
 mod handlers;
+mod openapi;
 mod operation;
 mod request_meta;
 mod routes;

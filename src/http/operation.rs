@@ -3,6 +3,7 @@
 use actix_web::Route;
 use actix_web::http::Method;
 
+use super::description::Description;
 use super::surface::Surface;
 use crate::domain::audit::Action;
 
@@ -12,13 +13,17 @@ pub(super) struct Operation {
     /// What a mutation is called in the audit trail; none for a read.
     pub(super) action: Option<Action>,
     pub(super) route: fn() -> Route,
+    /// What the OpenAPI document says of it; none where it says nothing.
+    pub(super) description: Option<&'static Description>,
 }
 
 /// Where a resource is.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
-    /// One of the service's own paths, for anyone.
-    Service,
+    /// Where orchestrators look, for anyone.
+    Probe,
+    /// Where the interface is described, for anyone.
+    Document,
     /// Below a product's name in the path.
     Prefixed(&'static Surface),
     /// On a path as Twilio's hosts have it; on this surface where the host names no product.
@@ -33,6 +38,10 @@ pub(super) struct Matched {
 }
 
 impl Matched {
+    pub(super) const fn new(place: Place, operations: &'static [Operation]) -> Self {
+        Self { place, operations }
+    }
+
     /// The name of the mutation that a method asks for.
     pub(super) fn action(&self, method: &Method) -> Option<Action> {
         self.operations

@@ -5,7 +5,8 @@ use actix_web::guard::{self, Guard as _};
 use actix_web::http::Method;
 use actix_web::{Resource, web};
 
-use super::handlers::{credentials, health, other};
+use super::description;
+use super::handlers::{credentials, documentation, health, other};
 use super::operation::{Matched, Operation, Place};
 use super::request_meta::RequestMeta;
 use super::surface::{BARE_PATHS, SURFACES, Surface};
@@ -16,11 +17,13 @@ static LIST_OPERATIONS: [Operation; 2] = [
         method: Method::GET,
         action: None,
         route: || web::to(credentials::list),
+        description: Some(&description::LIST),
     },
     Operation {
         method: Method::POST,
         action: Some(Action::CredentialCreate),
         route: || web::to(credentials::create),
+        description: Some(&description::CREATE),
     },
 ];
 
@@ -29,16 +32,19 @@ static INSTANCE_OPERATIONS: [Operation; 3] = [
         method: Method::GET,
         action: None,
         route: || web::to(credentials::fetch),
+        description: Some(&description::FETCH),
     },
     Operation {
         method: Method::POST,
         action: Some(Action::CredentialUpdate),
         route: || web::to(credentials::update),
+        description: Some(&description::UPDATE),
     },
     Operation {
         method: Method::DELETE,
         action: Some(Action::CredentialDelete),
         route: || web::to(credentials::delete),
+        description: Some(&description::DELETE),
     },
 ];
 
@@ -46,25 +52,51 @@ static ALIVE_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
     action: None,
     route: || web::to(health::alive),
+    description: Some(&description::ALIVE),
 }];
 
 static READY_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
     action: None,
     route: || web::to(health::ready),
+    description: Some(&description::READY),
 }];
 
+static OPENAPI_OPERATIONS: [Operation; 1] = [Operation {
+    method: Method::GET,
+    action: None,
+    route: || web::to(documentation::openapi),
+    description: None,
+}];
+
+static PAGE_OPERATIONS: [Operation; 1] = [Operation {
+    method: Method::GET,
+    action: None,
+    route: || web::to(documentation::page),
+    description: None,
+}];
+
+static FILE_OPERATIONS: [Operation; 1] = [Operation {
+    method: Method::GET,
+    action: None,
+    route: || web::to(documentation::file),
+    description: None,
+}];
+
+/// The service's own resources, for anyone.
+static OPEN_RESOURCES: [(&str, Matched); 5] = [
+    ("/healthz", Matched::new(Place::Probe, &ALIVE_OPERATIONS)),
+    ("/readyz", Matched::new(Place::Probe, &READY_OPERATIONS)),
+    ("/openapi.json", Matched::new(Place::Document, &OPENAPI_OPERATIONS)),
+    ("/docs", Matched::new(Place::Document, &PAGE_OPERATIONS)),
+    ("/docs/{file}", Matched::new(Place::Document, &FILE_OPERATIONS)),
+];
+
 /// The resources: path template, place, operations.
-fn resources() -> impl Iterator<Item = (String, Matched)> {
-    let own = [("/healthz", &ALIVE_OPERATIONS), ("/readyz", &READY_OPERATIONS)]
-        .into_iter()
-        .map(|(path, operations)| {
-            let matched = Matched {
-                place: Place::Service,
-                operations,
-            };
-            (path.to_owned(), matched)
-        });
+pub(super) fn resources() -> impl Iterator<Item = (String, Matched)> {
+    let open = OPEN_RESOURCES
+        .iter()
+        .map(|(path, matched)| ((*path).to_owned(), *matched));
     let prefixed = SURFACES
         .iter()
         .map(|surface| (surface.path(), Place::Prefixed(surface)));
@@ -72,17 +104,11 @@ fn resources() -> impl Iterator<Item = (String, Matched)> {
         .iter()
         .map(|surface| (surface.bare_path(), Place::Bare(surface)));
     let credentials = prefixed.chain(bare).flat_map(|(path, place)| {
-        let list = Matched {
-            place,
-            operations: &LIST_OPERATIONS,
-        };
-        let instance = Matched {
-            place,
-            operations: &INSTANCE_OPERATIONS,
-        };
+        let list = Matched::new(place, &LIST_OPERATIONS);
+        let instance = Matched::new(place, &INSTANCE_OPERATIONS);
         [(format!("{path}/{{sid}}"), instance), (path, list)]
     });
-    own.chain(credentials)
+    open.chain(credentials)
 }
 
 /// Registers every route.
@@ -138,7 +164,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 method: operation.method.to_string(),
                 path: path.clone(),
                 action: operation.action.map(Action::as_str),
-                authenticated: !matches!(matched.place, Place::Service),
+                authenticated: matches!(matched.place, Place::Prefixed(_) | Place::Bare(_)),
             })
         })
         .collect()

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use super::edge::edge;
+use super::openapi;
 use super::routes;
 use super::state::AppState;
 use super::unread::refuse_unread;
@@ -64,7 +65,7 @@ impl Server {
         let listener = TcpListener::bind(settings.listen).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         Ok(Self {
-            state: Data::new(AppState::new(vault, settings, limits, address)),
+            state: Data::new(AppState::new(vault, settings, limits, address, openapi::document())),
             address,
             listener,
         })

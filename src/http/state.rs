@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use tokio::runtime::Handle;
+use utoipa::openapi::OpenApi;
 
 use crate::config::{LimitSettings, ServerSettings};
 use crate::service::{Vault, VaultError};
@@ -16,18 +17,27 @@ pub(super) struct AppState {
     pub(super) limits: LimitSettings,
     /// Where it listens, for answers to requests that name no host.
     pub(super) address: SocketAddr,
+    /// The OpenAPI document.
+    pub(super) openapi: OpenApi,
     pub(super) concurrent_requests: AtomicUsize,
     runtime: Handle,
 }
 
 impl AppState {
     /// State for workers whose use cases run on the present runtime.
-    pub(super) fn new(vault: Arc<Vault>, server: &ServerSettings, limits: &LimitSettings, address: SocketAddr) -> Self {
+    pub(super) fn new(
+        vault: Arc<Vault>,
+        server: &ServerSettings,
+        limits: &LimitSettings,
+        address: SocketAddr,
+        openapi: OpenApi,
+    ) -> Self {
         Self {
             vault,
             server: server.clone(),
             limits: limits.clone(),
             address,
+            openapi,
             concurrent_requests: AtomicUsize::new(0),
             runtime: Handle::current(),
         }

@@ -3,24 +3,42 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::error::ErrorCode;
 use crate::domain::credential::Credential;
+use crate::domain::push_service::PushService;
 use crate::domain::text::iso_8601;
 use crate::service::CredentialPage;
 
 /// A credential: Twilio's eight keys.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct CredentialView {
+    /// The SID of the credential.
+    #[schema(pattern = "^CR[0-9a-fA-F]{32}$", min_length = 34, max_length = 34)]
     sid: String,
+    /// The SID of the account that it belongs to.
+    #[schema(pattern = "^AC[0-9a-fA-F]{32}$", min_length = 34, max_length = 34)]
     account_sid: String,
+    /// What a person calls it.
+    #[schema(max_length = 64)]
     friendly_name: Option<String>,
+    /// The service that it signs in to.
     #[serde(rename = "type")]
+    #[schema(schema_with = push_service_schema)]
     push_service: &'static str,
     /// A text, never a JSON boolean: one SDK decodes nothing else.
+    #[schema(pattern = "^(True|False)$")]
     sandbox: &'static str,
+    /// When it was made, in UTC and whole seconds.
+    #[schema(format = DateTime)]
     date_created: String,
+    /// When it last changed, in UTC and whole seconds.
+    #[schema(format = DateTime)]
     date_updated: String,
+    /// Where it is, on the surface of the request.
+    #[schema(format = "uri")]
     url: String,
 }
 
@@ -41,20 +59,31 @@ impl CredentialView {
 }
 
 /// A page of credentials in Twilio's list shape.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct CredentialPageView {
     credentials: Vec<CredentialView>,
     meta: PageMeta,
 }
 
-#[derive(Serialize)]
+/// Which page it is, and how to get to the ones beside it.
+#[derive(Serialize, ToSchema)]
 struct PageMeta {
+    /// The client's own count of pages.
     page: u64,
+    /// How many rows a page holds at most, after clamping.
+    #[schema(minimum = 1)]
     page_size: u32,
+    #[schema(format = "uri")]
     first_page_url: String,
+    /// Null on the first page.
+    #[schema(format = "uri")]
     previous_page_url: Option<String>,
+    #[schema(format = "uri")]
     url: String,
+    /// Null on the last page; never the URL of an empty one.
+    #[schema(format = "uri")]
     next_page_url: Option<String>,
+    /// Always `credentials`.
     key: &'static str,
 }
 
@@ -92,11 +121,16 @@ impl CredentialPageView {
 }
 
 /// The error body: four keys, every time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ErrorView<'a> {
+    /// Twilio's number.
     code: u16,
+    /// What is wrong and what to do about it; never a value that was sent.
     message: &'a str,
+    /// Twilio's page about the code.
+    #[schema(format = "uri")]
     more_info: String,
+    /// The HTTP status.
     status: u16,
 }
 
@@ -110,6 +144,30 @@ impl<'a> ErrorView<'a> {
             status: code.status().as_u16(),
         }
     }
+}
+
+/// The state of the service, for orchestrators.
+#[derive(Serialize, ToSchema)]
+pub(super) struct HealthView {
+    /// `alive`, `ready` or `not ready`.
+    pub(super) status: &'static str,
+    /// Each thing that a request would need, and whether it is there; of readiness alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) checks: Option<ChecksView>,
+}
+
+/// Each is `ok` or `failed`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ChecksView {
+    pub(super) database: &'static str,
+    pub(super) schema: &'static str,
+    pub(super) keyring: &'static str,
+}
+
+fn push_service_schema() -> Object {
+    ObjectBuilder::from(Object::with_type(Type::String))
+        .enum_values(Some(PushService::ALL.map(PushService::as_str)))
+        .build()
 }
 
 pub(super) fn json(status: StatusCode, view: &impl Serialize) -> HttpResponse {

@@ -129,7 +129,7 @@ fn surface(request: &HttpRequest, meta: &RequestMeta) -> Result<&'static Surface
     match place(request)? {
         Place::Prefixed(surface) => Some(surface),
         Place::Bare(default) => meta.host_product().on_bare_path(default),
-        Place::Service => None,
+        Place::Probe | Place::Document => None,
     }
     .ok_or_else(|| ApiError::new(ErrorCode::Internal))
 }

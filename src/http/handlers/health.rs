@@ -3,15 +3,18 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use serde_json::json;
 
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
-use crate::http::view;
+use crate::http::view::{self, ChecksView, HealthView};
 
 /// The process answers.
 pub(in crate::http) async fn alive() -> HttpResponse {
-    view::json(StatusCode::OK, &json!({ "status": "alive" }))
+    let view = HealthView {
+        status: "alive",
+        checks: None,
+    };
+    view::json(StatusCode::OK, &view)
 }
 
 /// A request could be served now; each thing that it would need is named.
@@ -23,15 +26,13 @@ pub(in crate::http) async fn ready(state: Data<AppState>) -> Result<HttpResponse
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    Ok(view::json(
-        status,
-        &json!({
-            "status": text,
-            "checks": {
-                "database": word(readiness.database),
-                "schema": word(readiness.schema),
-                "keyring": word(readiness.keyring),
-            },
+    let view = HealthView {
+        status: text,
+        checks: Some(ChecksView {
+            database: word(readiness.database),
+            schema: word(readiness.schema),
+            keyring: word(readiness.keyring),
         }),
-    ))
+    };
+    Ok(view::json(status, &view))
 }

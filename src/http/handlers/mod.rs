@@ -1,5 +1,6 @@
 //! One function for each operation of the route table.
 
 pub(super) mod credentials;
+pub(super) mod documentation;
 pub(super) mod health;
 pub(super) mod other;

@@ -1,0 +1,160 @@
+//! What each operation is, as the OpenAPI document tells it: a table beside the route table.
+
+use super::error::ErrorCode;
+
+/// What an operation is.
+pub(super) struct Description {
+    /// Twilio's name for it; the document puts the surface in front.
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) body: Option<Body>,
+    /// Whether it takes the parameters of a page.
+    pub(super) takes_page: bool,
+    pub(super) headers: &'static [RequestHeader],
+    pub(super) success: Success,
+    pub(super) errors: &'static [ErrorCode],
+}
+
+/// The body of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// `Type` is required.
+    Create,
+    /// Nothing is.
+    Update,
+}
+
+/// A request header that changes what an operation does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestHeader {
+    IdempotencyKey,
+    IfMatch,
+}
+
+/// What is answered when all is well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Success {
+    /// 201 with the credential.
+    Created,
+    /// 200 with the credential.
+    Credential,
+    /// 200 with a page of credentials.
+    Page,
+    /// 204.
+    Nothing,
+    /// 200 with the state of the service.
+    Health,
+}
+
+pub(super) static LIST: Description = Description {
+    id: "ListCredential",
+    summary: "A page of the account's credentials, newest first",
+    body: None,
+    takes_page: true,
+    headers: &[],
+    success: Success::Page,
+    errors: &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Suspended,
+        ErrorCode::TooManyRequests,
+        ErrorCode::HeadTooLarge,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ],
+};
+
+pub(super) static CREATE: Description = Description {
+    id: "CreateCredential",
+    summary: "Store a new credential; its secrets are never answered",
+    body: Some(Body::Create),
+    takes_page: false,
+    headers: &[RequestHeader::IdempotencyKey],
+    success: Success::Created,
+    errors: &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Suspended,
+        ErrorCode::TooSlow,
+        ErrorCode::IdempotencyKeyReused,
+        ErrorCode::BodyTooLarge,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::TooManyRequests,
+        ErrorCode::HeadTooLarge,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ],
+};
+
+pub(super) static FETCH: Description = Description {
+    id: "FetchCredential",
+    summary: "One credential, without its secrets",
+    body: None,
+    takes_page: false,
+    headers: &[RequestHeader::IfMatch],
+    success: Success::Credential,
+    errors: &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Suspended,
+        ErrorCode::NotFound,
+        ErrorCode::PreconditionFailed,
+        ErrorCode::TooManyRequests,
+        ErrorCode::HeadTooLarge,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ],
+};
+
+pub(super) static UPDATE: Description = Description {
+    id: "UpdateCredential",
+    summary: "Change what the request names and leave the rest",
+    body: Some(Body::Update),
+    takes_page: false,
+    headers: &[RequestHeader::IfMatch],
+    success: Success::Credential,
+    errors: &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Suspended,
+        ErrorCode::NotFound,
+        ErrorCode::TooSlow,
+        ErrorCode::PreconditionFailed,
+        ErrorCode::BodyTooLarge,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::TooManyRequests,
+        ErrorCode::HeadTooLarge,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ],
+};
+
+pub(super) static DELETE: Description = Description {
+    id: "DeleteCredential",
+    summary: "Delete a credential",
+    body: None,
+    takes_page: false,
+    headers: &[RequestHeader::IfMatch],
+    success: Success::Nothing,
+    errors: FETCH.errors,
+};
+
+pub(super) static ALIVE: Description = Description {
+    id: "Alive",
+    summary: "Whether the process answers",
+    body: None,
+    takes_page: false,
+    headers: &[],
+    success: Success::Health,
+    errors: &[ErrorCode::HeadTooLarge],
+};
+
+pub(super) static READY: Description = Description {
+    id: "Ready",
+    summary: "Whether a request could be served now, and what is missing if not",
+    body: None,
+    takes_page: false,
+    headers: &[],
+    success: Success::Health,
+    errors: &[ErrorCode::HeadTooLarge],
+};

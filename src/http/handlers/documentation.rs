@@ -1,0 +1,62 @@
+//! The OpenAPI document, and a page to read it in a browser: everything comes from this process, nothing from elsewhere.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use utoipa_swagger_ui::Config;
+
+use crate::http::error::{ApiError, ErrorCode};
+use crate::http::state::AppState;
+use crate::http::view;
+
+const PAGE: &str = include_str!("documentation.html");
+
+const SCRIPT: &str = include_str!("documentation.js");
+
+/// The page may load from here and from nowhere else, and no other page may frame it: a token may be typed into it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The files of Swagger UI that the page loads.
+const FILES: [&str; 3] = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
+
+/// The document.
+pub(in crate::http) async fn openapi(state: Data<AppState>) -> HttpResponse {
+    view::json(StatusCode::OK, &state.openapi)
+}
+
+/// The page.
+pub(in crate::http) async fn page() -> HttpResponse {
+    headed("text/html; charset=utf-8").body(PAGE)
+}
+
+/// What the page loads.
+pub(in crate::http) async fn file(name: Path<String>) -> Result<HttpResponse, ApiError> {
+    let not_found = || ApiError::new(ErrorCode::NotFound);
+    if *name == "pushvault.js" {
+        return Ok(headed("text/javascript; charset=utf-8").body(SCRIPT));
+    }
+    if !FILES.contains(&name.as_str()) {
+        return Err(not_found());
+    }
+    let file = utoipa_swagger_ui::serve(&name, Arc::new(Config::from("/openapi.json")))
+        .ok()
+        .flatten()
+        .ok_or_else(not_found)?;
+    let mut response = headed(&file.content_type);
+    if file.gzpipped {
+        response.insert_header((CONTENT_ENCODING, "gzip"));
+    }
+    Ok(response.body(file.bytes.into_owned()))
+}
+
+fn headed(content_type: &str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, content_type))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY));
+    response
+}
