@@ -17,7 +17,7 @@ use super::error::ErrorCode;
 use super::extract::{PAGE_PARAMETERS, PARAMETERS, ParameterKind};
 use super::operation::Place;
 use super::routes;
-use super::view::{CredentialPageView, CredentialView, ErrorView, HealthView};
+use super::view::{ChecksView, CredentialPageView, CredentialView, ErrorView, HealthView, PageMeta};
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::precondition::Precondition;
 use crate::domain::push_service::PushService;
@@ -49,6 +49,8 @@ pub(super) fn document() -> OpenApi {
         .schema_from::<CredentialView>()
         .schema_from::<ErrorView<'_>>()
         .schema_from::<HealthView>()
+        .schema_from::<ChecksView>()
+        .schema_from::<PageMeta>()
         .schema("CreateCredentialRequest", body_schema(Body::Create))
         .schema("UpdateCredentialRequest", body_schema(Body::Update))
         .security_scheme(BASIC, SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)))
@@ -119,7 +121,7 @@ fn describe(description: &'static Description, place: Place, has_sid: bool) -> O
     let (status, answer) = success(description);
     operation = operation.response(status, answer);
     if description.success == Success::Health {
-        operation = operation.response("503", json_response("Not ready", "HealthView"));
+        operation = operation.response("503", json_response("Not ready", "Health"));
     }
     for code in description.errors {
         operation = operation.response(code.status().as_u16().to_string(), refusal(*code));
@@ -223,19 +225,23 @@ fn body_schema(body: Body) -> Object {
 
 fn success(description: &Description) -> (&'static str, Response) {
     match description.success {
-        Success::Created => ("201", with_tag(json_response("Created", "CredentialView"))),
-        Success::Credential => ("200", with_tag(json_response("OK", "CredentialView"))),
-        Success::Page => ("200", json_response("OK", "CredentialPageView").build()),
+        Success::Created => {
+            let replayed = text_header("`true` when an earlier request with the same Idempotency-Key made it.");
+            let response = json_response("Created", "Credential").header("Idempotent-Replayed", replayed);
+            ("201", with_tag(response))
+        }
+        Success::Credential => ("200", with_tag(json_response("OK", "Credential"))),
+        Success::Page => ("200", json_response("OK", "CredentialPage").build()),
         Success::Nothing => (
             "204",
             common_headers(ResponseBuilder::new().description("Deleted")).build(),
         ),
-        Success::Health => ("200", json_response("OK", "HealthView").build()),
+        Success::Health => ("200", json_response("OK", "Health").build()),
     }
 }
 
 fn refusal(code: ErrorCode) -> Response {
-    let response = json_response(code.text(), "ErrorView");
+    let response = json_response(code.text(), "Error");
     match code {
         ErrorCode::TooManyRequests | ErrorCode::Unavailable => {
             response.header("Retry-After", text_header("Seconds to wait.")).build()

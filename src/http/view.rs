@@ -14,6 +14,7 @@ use crate::service::CredentialPage;
 
 /// A credential: Twilio's eight keys.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Credential)]
 pub(super) struct CredentialView {
     /// The SID of the credential.
     #[schema(pattern = "^CR[0-9a-fA-F]{32}$", min_length = 34, max_length = 34)]
@@ -22,7 +23,7 @@ pub(super) struct CredentialView {
     #[schema(pattern = "^AC[0-9a-fA-F]{32}$", min_length = 34, max_length = 34)]
     account_sid: String,
     /// What a person calls it.
-    #[schema(max_length = 64)]
+    #[schema(max_length = 64, required)]
     friendly_name: Option<String>,
     /// The service that it signs in to.
     #[serde(rename = "type")]
@@ -60,6 +61,7 @@ impl CredentialView {
 
 /// A page of credentials in Twilio's list shape.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CredentialPage)]
 pub(super) struct CredentialPageView {
     credentials: Vec<CredentialView>,
     meta: PageMeta,
@@ -67,7 +69,7 @@ pub(super) struct CredentialPageView {
 
 /// Which page it is, and how to get to the ones beside it.
 #[derive(Serialize, ToSchema)]
-struct PageMeta {
+pub(super) struct PageMeta {
     /// The client's own count of pages.
     page: u64,
     /// How many rows a page holds at most, after clamping.
@@ -76,12 +78,12 @@ struct PageMeta {
     #[schema(format = "uri")]
     first_page_url: String,
     /// Null on the first page.
-    #[schema(format = "uri")]
+    #[schema(format = "uri", required)]
     previous_page_url: Option<String>,
     #[schema(format = "uri")]
     url: String,
     /// Null on the last page; never the URL of an empty one.
-    #[schema(format = "uri")]
+    #[schema(format = "uri", required)]
     next_page_url: Option<String>,
     /// Always `credentials`.
     key: &'static str,
@@ -122,6 +124,7 @@ impl CredentialPageView {
 
 /// The error body: four keys, every time.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
 pub(super) struct ErrorView<'a> {
     /// Twilio's number.
     code: u16,
@@ -148,6 +151,7 @@ impl<'a> ErrorView<'a> {
 
 /// The state of the service, for orchestrators.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
 pub(super) struct HealthView {
     /// `alive`, `ready` or `not ready`.
     pub(super) status: &'static str,
@@ -158,6 +162,7 @@ pub(super) struct HealthView {
 
 /// Each is `ok` or `failed`.
 #[derive(Serialize, ToSchema)]
+#[schema(as = HealthChecks)]
 pub(super) struct ChecksView {
     pub(super) database: &'static str,
     pub(super) schema: &'static str,
