@@ -15,6 +15,7 @@ mod endpoints;
 mod failure;
 mod garbage;
 mod harness;
+mod openapi;
 mod process;
 mod resource;
 mod smoke;
