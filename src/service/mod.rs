@@ -8,14 +8,16 @@ mod error;
 mod health;
 mod idempotency;
 mod keyring;
+mod listing;
 mod rate_limit;
 mod validation;
 mod vault;
 mod verify;
 
 pub use accounts::{NewAccount, NewApiKey, TokenRotation};
-pub use credentials::{Created, CredentialPage};
+pub use credentials::Created;
 pub use error::{OpenError, VaultError};
 pub use health::Readiness;
+pub use listing::CredentialPage;
 pub use vault::Vault;
 pub use verify::{Finding, VerifyReport};
