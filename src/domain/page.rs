@@ -4,7 +4,7 @@
 //! A token is authenticated and bound to its account: `direction (1) ‖ date_created in µs (8) ‖ SID (16) ‖ MAC (16)`,
 //! in base64url without padding, which is the alphabet that every SDK passes on unharmed.
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use pushvault_crypto::MacKey;
 use time::OffsetDateTime;
 
@@ -36,6 +36,22 @@ impl From<&Credential> for RowKey {
     }
 }
 
+impl RowKey {
+    /// The key as two numbers: microseconds, and the SID's digits. The order of the list is the order of the pair.
+    fn numbers(&self) -> Option<(i64, u128)> {
+        let micros = i64::try_from(self.date_created.unix_timestamp_nanos() / 1_000).ok()?;
+        let digits = self.credential_sid.as_str().strip_prefix(CredentialSid::PREFIX)?;
+        Some((micros, u128::from_str_radix(digits, 16).ok()?))
+    }
+
+    fn from_numbers((micros, sid): (i64, u128)) -> Option<Self> {
+        Some(Self {
+            date_created: OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?,
+            credential_sid: CredentialSid::parse(&format!("{}{sid:032x}", CredentialSid::PREFIX)).ok()?,
+        })
+    }
+}
+
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
@@ -45,6 +61,28 @@ pub enum Position {
     After(RowKey),
     /// So that it ends at the last row newer than this one.
     Before(RowKey),
+}
+
+impl Position {
+    /// At this very row, if it is there, or else at the first older one: after the key that is newer by the least.
+    pub fn starting_at(row: &RowKey) -> Option<Self> {
+        let (micros, sid) = row.numbers()?;
+        let newer = match sid.checked_add(1) {
+            Some(sid) => (micros, sid),
+            None => (micros.checked_add(1)?, 0),
+        };
+        RowKey::from_numbers(newer).map(Self::After)
+    }
+
+    /// So that it ends at this very row, if it is there, or else at the last newer one.
+    pub fn ending_at(row: &RowKey) -> Option<Self> {
+        let (micros, sid) = row.numbers()?;
+        let older = match sid.checked_sub(1) {
+            Some(sid) => (micros, sid),
+            None => (micros.checked_sub(1)?, u128::MAX),
+        };
+        RowKey::from_numbers(older).map(Self::Before)
+    }
 }
 
 /// A checked request for a page.
@@ -132,18 +170,10 @@ pub fn seal_token(position: &Position, key: &MacKey, account_sid: &AccountSid) -
         Position::After(row) => (b'n', row),
         Position::Before(row) => (b'p', row),
     };
-    let micros = i64::try_from(row.date_created.unix_timestamp_nanos() / 1_000).ok()?;
-    let sid = HEXLOWER
-        .decode(
-            row.credential_sid
-                .as_str()
-                .strip_prefix(CredentialSid::PREFIX)?
-                .as_bytes(),
-        )
-        .ok()?;
+    let (micros, sid) = row.numbers()?;
     let mut token = vec![direction];
     token.extend_from_slice(&micros.to_be_bytes());
-    token.extend_from_slice(&sid);
+    token.extend_from_slice(&sid.to_be_bytes());
     let mac = key.digest(&[DOMAIN, account_sid.as_str().as_bytes(), &token]);
     token.extend(mac.iter().take(MAC_LENGTH));
     Some(BASE64URL_NOPAD.encode(&token))
@@ -156,12 +186,8 @@ fn open_token(text: &str, key: &MacKey, account_sid: &AccountSid) -> Option<Posi
         return None;
     }
     let (direction, rest) = body.split_first()?;
-    let (micros, sid) = rest.split_first_chunk::<8>()?;
-    let row = RowKey {
-        date_created: OffsetDateTime::from_unix_timestamp_nanos(i128::from(i64::from_be_bytes(*micros)) * 1_000)
-            .ok()?,
-        credential_sid: CredentialSid::parse(&format!("{}{}", CredentialSid::PREFIX, HEXLOWER.encode(sid))).ok()?,
-    };
+    let (micros, sid) = rest.split_first_chunk()?;
+    let row = RowKey::from_numbers((i64::from_be_bytes(*micros), u128::from_be_bytes(sid.try_into().ok()?)))?;
     match direction {
         b'n' => Some(Position::After(row)),
         b'p' => Some(Position::Before(row)),
@@ -251,6 +277,23 @@ mod tests {
             let mut altered = token.clone();
             altered[position] ^= 1;
             assert_eq!(open_token(&BASE64URL_NOPAD.encode(&altered), &key, &account), None);
+        }
+    }
+
+    #[test]
+    fn between_a_row_and_the_place_beside_it_is_no_other() {
+        let key = |micros, sid| RowKey::from_numbers((micros, sid)).unwrap();
+        let last = u128::MAX;
+        // (row, the key newer by the least, the key older by the least)
+        for (row, newer, older) in [
+            (key(7, 5), key(7, 6), key(7, 4)),
+            (key(7, last), key(8, 0), key(7, last - 1)),
+            (key(7, 0), key(7, 1), key(6, last)),
+            (key(0, 0), key(0, 1), key(-1, last)),
+            (key(-1, last), key(0, 0), key(-1, last - 1)),
+        ] {
+            assert_eq!(Position::starting_at(&row), Some(Position::After(newer)));
+            assert_eq!(Position::ending_at(&row), Some(Position::Before(older)));
         }
     }
 

@@ -1,4 +1,5 @@
-//! The list of credentials, page by page.
+//! The list of credentials, page by page. A page names a page beside it only when there is a row on that one: an SDK takes
+//! an empty page for the end.
 
 use super::error::VaultError;
 use super::vault::Vault;
@@ -16,7 +17,7 @@ pub struct CredentialPage {
     pub token: Option<String>,
     /// The token of the next page, if there is a row on it.
     pub next_token: Option<String>,
-    /// The token of the page before.
+    /// The token of the page before, if there is a row on it.
     pub previous_token: Option<String>,
 }
 
@@ -30,34 +31,67 @@ impl Vault {
     ) -> Result<CredentialPage, VaultError> {
         let key = self.keyring.page_token_key();
         let request = PageRequest::parse(input, max_page_size, key, scope.account_sid())?;
-        // One row more than the page holds tells whether there is another page.
-        let mut credentials = self
-            .store
-            .credentials(scope, &request.position, i64::from(request.size) + 1)
-            .await?;
-        let size = usize::try_from(request.size).unwrap_or(usize::MAX);
-        let overflows = credentials.len() > size;
-        let (has_newer, has_older) = match request.position {
-            Position::First => (false, overflows),
-            Position::After(_) => (true, overflows),
-            Position::Before(_) => (overflows, true),
+        let (credentials, has_more) = self.rows(scope, &request).await?;
+        let (newer, older) = beside(&request.position, &credentials);
+        // Where the client is going, the row too many has told. Where it comes from it saw rows once, and they may be
+        // gone since.
+        let (newer, older) = match request.position {
+            Position::First => (None, older.filter(|_| has_more)),
+            Position::After(_) => (self.unless_empty(scope, newer).await?, older.filter(|_| has_more)),
+            Position::Before(_) => (newer.filter(|_| has_more), self.unless_empty(scope, older).await?),
         };
-        if overflows {
+        let token = |position: &Position| seal_token(position, key, scope.account_sid());
+        Ok(CredentialPage {
+            token: token(&request.position),
+            next_token: older.as_ref().and_then(token),
+            previous_token: newer.as_ref().and_then(token),
+            request,
+            credentials,
+        })
+    }
+
+    /// The rows of the page, and whether there are more of them in the direction that was asked for.
+    async fn rows(&self, scope: &AccountScope, request: &PageRequest) -> Result<(Vec<Credential>, bool), VaultError> {
+        // One row more than the page holds tells.
+        let limit = i64::from(request.size) + 1;
+        let mut credentials = self.store.credentials(scope, &request.position, limit).await?;
+        let size = usize::try_from(request.size).unwrap_or(usize::MAX);
+        let has_more = credentials.len() > size;
+        if has_more {
             match request.position {
                 // The row too many is the one farthest from where the page was asked from.
                 Position::Before(_) => drop(credentials.remove(0)),
                 Position::First | Position::After(_) => credentials.truncate(size),
             }
         }
-        let token = |position: &Position| seal_token(position, key, scope.account_sid());
-        let older_than = credentials.last().filter(|_| has_older);
-        let newer_than = credentials.first().filter(|_| has_newer);
-        Ok(CredentialPage {
-            token: token(&request.position),
-            next_token: older_than.and_then(|row| token(&Position::After(row.into()))),
-            previous_token: newer_than.and_then(|row| token(&Position::Before(row.into()))),
-            request,
-            credentials,
-        })
+        Ok((credentials, has_more))
+    }
+
+    /// The position, if a row is there.
+    async fn unless_empty(
+        &self,
+        scope: &AccountScope,
+        position: Option<Position>,
+    ) -> Result<Option<Position>, VaultError> {
+        let Some(position) = position else {
+            return Ok(None);
+        };
+        let rows = self.store.credentials(scope, &position, 1).await?;
+        Ok((!rows.is_empty()).then_some(position))
+    }
+}
+
+/// Where the newer and the older page beside a page are.
+fn beside(position: &Position, credentials: &[Credential]) -> (Option<Position>, Option<Position>) {
+    match (position, credentials.first(), credentials.last()) {
+        (_, Some(newest), Some(oldest)) => (
+            Some(Position::Before(newest.into())),
+            Some(Position::After(oldest.into())),
+        ),
+        (Position::First, ..) => (None, None),
+        // The rows behind the token are gone. The way back leads to those on its other side, and the token's own row is
+        // one of them.
+        (Position::After(row), ..) => (Position::ending_at(row), None),
+        (Position::Before(row), ..) => (None, Position::starting_at(row)),
     }
 }

@@ -100,6 +100,54 @@ async fn rows_that_come_and_go_meanwhile_neither_repeat_nor_hide_any_decision_10
 }
 
 #[tokio::test]
+async fn a_page_names_no_page_beside_it_once_that_ones_rows_are_gone_decision_10() {
+    let app = TestApp::spawn().await;
+    let owner = app.account("a");
+    let all = credentials(&owner, 3).await;
+    let pages = follow(&owner, &format!("{LIST}?PageSize=1"), "next_page_url").await;
+    // The ways to the page in the middle, from the first page and from the last.
+    let there = pages[0]["meta"]["next_page_url"].as_str().unwrap();
+    let back = pages[2]["meta"]["previous_page_url"].as_str().unwrap();
+
+    owner.delete(&format!("{LIST}/{}", all[0])).await;
+    owner.delete(&format!("{LIST}/{}", all[2])).await;
+
+    for way in [there, back] {
+        let middle = owner.get(way).await.json(200);
+        assert_eq!(sids(&middle), all[1..2]);
+        assert_eq!(middle["meta"]["previous_page_url"], Value::Null, "{way}");
+        assert_eq!(middle["meta"]["next_page_url"], Value::Null, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_page_leads_back_to_the_row_that_it_was_reached_from_decision_10() {
+    let app = TestApp::spawn().await;
+    let owner = app.account("a");
+    // (the way, the row that is there at first, the way back)
+    for (way, behind, way_back) in [
+        ("next_page_url", 1, "previous_page_url"),
+        ("previous_page_url", 0, "next_page_url"),
+    ] {
+        let all = credentials(&owner, 2).await;
+        let pages = follow(&owner, &format!("{LIST}?PageSize=1"), "next_page_url").await;
+        let url = pages[1 - behind]["meta"][way].as_str().unwrap();
+        owner.delete(&format!("{LIST}/{}", all[behind])).await;
+
+        let empty = owner.get(url).await.json(200);
+        assert_eq!(sids(&empty), [""; 0]);
+        assert_eq!(empty["meta"][way], Value::Null);
+        let back = owner.get(empty["meta"][way_back].as_str().unwrap()).await.json(200);
+        assert_eq!(sids(&back), [all[1 - behind].as_str()]);
+
+        // And with that row gone too, nowhere.
+        owner.delete(&path(&back["credentials"][0])).await;
+        let empty = owner.get(url).await.json(200);
+        assert_eq!(empty["meta"][way_back], Value::Null);
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_worth_nothing_to_another_account_or_altered_decision_9() {
     let app = TestApp::spawn().await;
     let (owner, other) = (app.account("a"), app.account("b"));
