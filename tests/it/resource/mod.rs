@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod list;
 mod paging;
+mod paging_model;
 mod pem;
 mod refusals;
 mod update;
