@@ -7,6 +7,7 @@ mod delete;
 mod list;
 mod paging;
 mod paging_model;
+mod paging_plan;
 mod pem;
 mod refusals;
 mod update;
