@@ -10,8 +10,14 @@ use crate::harness::TestApp;
 
 /// Twilio's documents, and the path under which their paths stand here.
 const TWILIO: [(&str, &str); 6] = [
-    ("/chat", include_str!("../data/twilio-openapi/twilio_chat_v1_credentials.json")),
-    ("/chat", include_str!("../data/twilio-openapi/twilio_chat_v2_credentials.json")),
+    (
+        "/chat",
+        include_str!("../data/twilio-openapi/twilio_chat_v1_credentials.json"),
+    ),
+    (
+        "/chat",
+        include_str!("../data/twilio-openapi/twilio_chat_v2_credentials.json"),
+    ),
     (
         "/ip-messaging",
         include_str!("../data/twilio-openapi/twilio_ip_messaging_v1_credentials.json"),
@@ -20,7 +26,10 @@ const TWILIO: [(&str, &str); 6] = [
         "/ip-messaging",
         include_str!("../data/twilio-openapi/twilio_ip_messaging_v2_credentials.json"),
     ),
-    ("/notify", include_str!("../data/twilio-openapi/twilio_notify_v1_credentials.json")),
+    (
+        "/notify",
+        include_str!("../data/twilio-openapi/twilio_notify_v1_credentials.json"),
+    ),
     (
         "/conversations",
         include_str!("../data/twilio-openapi/twilio_conversations_v1_credentials.json"),
@@ -75,7 +84,12 @@ fn types(schema: &Value) -> BTreeSet<&str> {
 }
 
 fn texts(values: &Value) -> BTreeSet<&str> {
-    values.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    values
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// Everything that their schema says of an answer or a parameter, ours says too. Ours may say more: a value that is never
@@ -94,7 +108,10 @@ fn holds(place: &str, theirs: (&Document, &Value), ours: (&Document, &Value)) {
             assert_eq!(our[key], their[key], "{place}: {key}");
         }
     }
-    assert!(texts(&our["required"]).is_superset(&texts(&their["required"])), "{place}: required");
+    assert!(
+        texts(&our["required"]).is_superset(&texts(&their["required"])),
+        "{place}: required"
+    );
     if let Some(properties) = their["properties"].as_object() {
         for (name, property) in properties {
             let place = format!("{place}.{name}");
@@ -103,7 +120,11 @@ fn holds(place: &str, theirs: (&Document, &Value), ours: (&Document, &Value)) {
         }
     }
     if !their["items"].is_null() {
-        holds(&format!("{place}[]"), (theirs.0, &their["items"]), (ours.0, &our["items"]));
+        holds(
+            &format!("{place}[]"),
+            (theirs.0, &their["items"]),
+            (ours.0, &our["items"]),
+        );
     }
 }
 
@@ -121,7 +142,11 @@ fn parameters_hold(place: &str, theirs: (&Document, &Value), ours: (&Document, &
     }
     for (media_type, content) in theirs.1["requestBody"]["content"].as_object().into_iter().flatten() {
         let our = &ours.1["requestBody"]["content"][media_type]["schema"];
-        holds(&format!("{place} {media_type}"), (theirs.0, &content["schema"]), (ours.0, our));
+        holds(
+            &format!("{place} {media_type}"),
+            (theirs.0, &content["schema"]),
+            (ours.0, our),
+        );
     }
 }
 
@@ -172,7 +197,10 @@ async fn the_document_has_the_routes_and_no_other() {
         .map(|endpoint| (endpoint.method, endpoint.path))
         .collect();
     assert_eq!(documented, routed);
-    let ids: BTreeSet<_> = ours.operations().map(|(.., operation)| operation["operationId"].to_string()).collect();
+    let ids: BTreeSet<_> = ours
+        .operations()
+        .map(|(.., operation)| operation["operationId"].to_string())
+        .collect();
     assert_eq!(ids.len(), documented.len(), "an operation's name is not its own");
 }
 
@@ -200,7 +228,10 @@ async fn the_page_loads_everything_from_the_service_itself() {
     let app = TestApp::spawn().await;
     let anonymous = app.anonymous();
     let page = anonymous.get("/docs").await;
-    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
     assert!(!page.body.contains("//"), "the page names another place: {}", page.body);
