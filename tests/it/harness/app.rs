@@ -43,11 +43,11 @@ argon2_iterations = 1
 argon2_parallelism = 1
 argon2_concurrency = 2
 
-[kek]
-provider = "file"
-
 [rate_limit]
 enabled = false
+
+[kek]
+provider = "file"
 "#;
 
 /// How long a connection of its own may stay silent.
