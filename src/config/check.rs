@@ -1,19 +1,16 @@
 //! From the settings as they are written to the settings as they are used: every value checked, in one step, at start.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use pushvault_crypto::Argon2Cost;
-use secrecy::{ExposeSecret, SecretString};
 
 use super::error::ConfigError;
 use super::raw::{
     RawAuthentication, RawDatabase, RawKek, RawLimits, RawLog, RawRateLimit, RawServer, RawSettings, RawValidation,
 };
+use super::rules::{at_least_one, invalid, networks, or_cores, secret};
 use super::settings::{
     AuthenticationSettings, DatabaseSettings, KekSettings, LimitSettings, LogFormat, LogSettings, Rate,
     RateLimitSettings, ServerSettings, Settings, ValidationMode,
@@ -202,24 +199,6 @@ fn validation(raw: &RawValidation) -> Result<ValidationMode, ConfigError> {
     }
 }
 
-/// Addresses and networks with commas between.
-fn networks(key: &'static str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            part.parse::<IpNet>()
-                .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
-                .map_err(|_| {
-                    invalid(
-                        key,
-                        "give addresses or networks with commas between, such as 10.0.0.7, 10.1.0.0/16",
-                    )
-                })
-        })
-        .collect()
-}
-
 fn log(raw: RawLog) -> Result<LogSettings, ConfigError> {
     Ok(LogSettings {
         filter: raw.filter,
@@ -231,40 +210,147 @@ fn log(raw: RawLog) -> Result<LogSettings, ConfigError> {
     })
 }
 
-fn invalid(key: &'static str, remedy: impl Into<String>) -> ConfigError {
-    ConfigError::Invalid {
-        key,
-        remedy: remedy.into(),
-    }
-}
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::net::IpAddr;
 
-/// Nothing works with a timeout, a limit or a cost of zero.
-fn at_least_one(key: &'static str, value: impl Into<u64>) -> Result<(), ConfigError> {
-    match value.into() {
-        0 => Err(invalid(key, "give at least 1")),
-        _ => Ok(()),
-    }
-}
+    use secrecy::ExposeSecret as _;
 
-fn or_cores(count: usize) -> usize {
-    match count {
-        0 => available_parallelism().map_or(1, std::num::NonZero::get),
-        count => count,
+    fn load(toml: &str) -> Result<Settings, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        Settings::load(Some(file.path()))
     }
-}
 
-/// The secret itself, from its file when one is named. Newlines at the end of the file are not part of it.
-fn secret(file_key: &'static str, value: SecretString, file: &str) -> Result<Option<SecretString>, ConfigError> {
-    if file.is_empty() {
-        return Ok(Some(value).filter(|value| !value.expose_secret().is_empty()));
+    const DATABASE: &str = "[database]\nurl = 'postgres://canary-user:canary-password@localhost/x'\n";
+
+    #[test]
+    fn defaults_listen_on_loopback_and_hold_no_secret() {
+        let settings = load(DATABASE).unwrap();
+        assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+        assert!(matches!(settings.kek, KekSettings::Unset));
+        assert_eq!(settings.limits.body_bytes, 256 * 1024);
     }
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(|source| ConfigError::SecretFile {
-        key: file_key,
-        path: PathBuf::from(file),
-        source,
-    })?);
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(invalid(file_key, "the file is empty")),
-        text => Ok(Some(SecretString::from(text))),
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let refused = load("[server]\nlissten = '127.0.0.1:1'\n").err().unwrap();
+        assert!(refused.to_string().contains("lissten"), "{refused}");
+    }
+
+    #[test]
+    fn without_a_database_the_error_says_what_to_set() {
+        let refused = load("").err().unwrap();
+        assert!(
+            refused.to_string().contains("PUSHVAULT__DATABASE__URL_FILE"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_file_without_the_last_newline_and_wins() {
+        let mut secret = tempfile::NamedTempFile::new().unwrap();
+        secret.write_all(b"postgres://from-file\n").unwrap();
+        let settings = load(&format!("{DATABASE}url_file = '{}'\n", secret.path().display())).unwrap();
+        assert_eq!(settings.database.url.expose_secret(), "postgres://from-file");
+    }
+
+    #[test]
+    fn neither_errors_nor_the_effective_settings_repeat_a_secret() {
+        let shown = format!("{:?}", load(DATABASE).unwrap().effective());
+        assert!(shown.contains("[redacted]") && !shown.contains("canary"), "{shown}");
+        for broken in [
+            "[database]\nurl = 'canary-password\n",
+            "[database]\nmax_connections = 'canary-password'\n",
+            "[server]\nlisten = 'canary-password'\n",
+            "[kek]\nprovider = 'canary-password'\n",
+        ] {
+            let refused = load(broken).err().unwrap();
+            assert!(!refused.to_string().contains("canary"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_a_limit_and_a_cost_of_zero_are_refused_by_name() {
+        for (section, key) in [
+            ("database", "acquire_timeout_seconds"),
+            ("kek", "passphrase_parallelism"),
+            ("authentication", "argon2_iterations"),
+            ("limits", "body_bytes"),
+            ("limits", "stall_seconds"),
+            ("rate_limit", "account_burst"),
+        ] {
+            let header = if section == "database" {
+                String::new()
+            } else {
+                format!("[{section}]\n")
+            };
+            let refused = load(&format!("{DATABASE}{header}{key} = 0\n")).err().unwrap();
+            assert!(refused.to_string().contains(&format!("{section}.{key}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_that_sdks_would_mangle_is_warned_of() {
+        let warning = |url: &str| {
+            let settings = load(&format!("{DATABASE}[server]\npublic_url = '{url}'\n")).unwrap();
+            settings
+                .server
+                .public_url_warning()
+                .map(|text| text.split_once(" labels").unwrap().0)
+        };
+        for good in [
+            "http://localhost:8080",
+            "http://pushvault",
+            "http://10.0.0.7:8080",
+            "http://[::1]:8080",
+            "https://vault.example.com",
+            "https://svc.ns.svc.cluster.local:443",
+        ] {
+            assert_eq!(warning(good), None, "{good}");
+        }
+        assert_eq!(warning("https://example.com:8443"), Some("a host name of two"));
+        assert_eq!(warning("https://a.b.c.d.e.f"), Some("a host name of six or more"));
+    }
+
+    #[test]
+    fn trusted_proxies_are_addresses_and_networks() {
+        let with = |text: &str| load(&format!("{DATABASE}[server]\ntrusted_proxies = '{text}'\n"));
+        assert_eq!(with("").unwrap().server.trusted_proxies, []);
+        let proxies = with("10.0.0.7, 10.1.0.0/16,::1").unwrap().server.trusted_proxies;
+        let believes = |address: &str| {
+            proxies
+                .iter()
+                .any(|network| network.contains(&address.parse::<IpAddr>().unwrap()))
+        };
+        assert!(believes("10.0.0.7") && believes("10.1.255.1") && believes("::1"));
+        assert!(!believes("10.0.0.8") && !believes("10.2.0.0") && !believes("::2"));
+        assert!(with("proxy.internal").is_err());
+    }
+
+    #[test]
+    fn rate_limits_have_one_switch() {
+        assert!(load(DATABASE).unwrap().rate_limit.is_some());
+        assert!(
+            load(&format!("{DATABASE}[rate_limit]\nenabled = false\n"))
+                .unwrap()
+                .rate_limit
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        let with = |url: &str| load(&format!("{DATABASE}[server]\npublic_url = '{url}'\n"));
+        assert_eq!(
+            with("https://vault.example.com/").unwrap().server.public_url.as_deref(),
+            Some("https://vault.example.com")
+        );
+        for wrong in ["vault.example.com", "https://", "https://a/b", "ftp://a"] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -3,10 +3,8 @@
 mod check;
 mod error;
 mod raw;
+mod rules;
 mod settings;
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests;
 
 pub use error::ConfigError;
 pub use settings::{

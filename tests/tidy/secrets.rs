@@ -11,7 +11,7 @@ const EXPOSED: [(&str, usize); 10] = [
     ("src/cli/account.rs", 2),
     ("src/cli/api_key.rs", 1),
     ("src/config/raw.rs", 1),
-    ("src/config/check.rs", 1),
+    ("src/config/rules.rs", 1),
     ("src/dev/environment_file.rs", 1),
     ("src/domain/credential.rs", 5),
     ("src/domain/finding.rs", 1),
