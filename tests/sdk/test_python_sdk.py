@@ -290,7 +290,7 @@ class OneStore(Vault):
         of_the_sdk = {file.parts[-3:-1] for file in files}
         self.assertEqual({(surface.domain, surface.version) for surface in SURFACES}, of_the_sdk)
 
-    def test_what_is_made_on_one_surface_is_read_changed_and_deleted_on_every_other(self):
+    def test_what_is_made_on_one_surface_is_read_and_changed_on_every_other(self):
         for maker in SURFACES + BARE:
             created = maker.credentials().create(type="gcm", friendly_name=maker.domain, api_key="k")
             for reader in SURFACES + BARE:
@@ -303,7 +303,7 @@ class OneStore(Vault):
                 updated = reader.credentials()(created.sid).update(friendly_name=reader.path)
                 self.assertEqual(maker.credentials()(created.sid).fetch().friendly_name, reader.path)
                 created = updated
-            self.assertTrue(reader.credentials()(created.sid).delete())
+            self.assertTrue(BARE[0].credentials()(created.sid).delete())
             for reader in SURFACES + BARE:
                 self.assert_not_found(reader, created.sid, reader.credentials()(created.sid).fetch)
 
@@ -338,16 +338,16 @@ class OneStore(Vault):
             self.assertTrue(credentials(created.sid).delete())
 
 
-def journey_of(name, surface, *caller):
-    members = {"surface": surface, **({"caller": caller} if caller else {})}
-    globals()[name] = type(name, (Journey, Vault), members)
+def make_journey(name, surface, caller=Journey.caller):
+    """Puts a class into this module, where unittest finds it by its name."""
+    globals()[name] = type(name, (Journey, Vault), {"surface": surface, "caller": caller})
 
 
 for row in SURFACES:
-    journey_of(f"On_{row.domain}_{row.version}", row)
+    make_journey(f"On_{row.domain}_{row.version}", row)
 for row in BARE:
-    journey_of(f"On_a_bare_{row.version}", row)
-journey_of("By_an_API_key", SURFACES[1], API_KEY_SID, API_KEY_SECRET)
+    make_journey(f"On_a_bare_{row.version}", row)
+make_journey("By_an_API_key", SURFACES[1], (API_KEY_SID, API_KEY_SECRET))
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
