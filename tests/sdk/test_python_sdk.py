@@ -321,7 +321,8 @@ class OneStore(Vault):
                 # The SDK asks for pages as large as its limit; it is for the vault to make less of it.
                 self.assertEqual(sids(surface.credentials().list(limit=5000)), newest_first)
                 self.assertEqual(sids(surface.credentials().list(limit=101)), newest_first)
-                self.assertEqual(sids(surface.credentials().page(page_size=5000)), newest_first[: surface.max_page_size])
+                page = surface.credentials().page(page_size=5000)
+                self.assertEqual(sids(page), newest_first[: surface.max_page_size])
                 answer = surface.client().request("GET", f"{surface.url}?PageSize=5000")
                 meta = json.loads(answer.text)["meta"]
                 self.assertEqual(meta["page_size"], surface.max_page_size)

@@ -348,7 +348,8 @@ describe("one store", () => {
   });
 
   it("is behind the shortcuts without a version", async () => {
-    for (const [domain, version] of [["chat", "v2"], ["ipMessaging", "v2"], ["notify", "v1"], ["conversations", "v1"]]) {
+    const current = { chat: "v2", ipMessaging: "v2", notify: "v1", conversations: "v1" };
+    for (const [domain, version] of Object.entries(current)) {
       const surface = SURFACES.find((row) => row.domain === domain && row.version === version);
       const { credentials } = clientOf(surface)[domain];
       const created = await credentials.create({ type: "gcm", apiKey: "k" });
