@@ -40,10 +40,12 @@ pub(super) async fn edge<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let concurrent = Concurrent::enter(&state.concurrent_requests);
-    let meta = RequestMeta::new(
-        RequestSid::generate().map_err(|error| ApiError::from(VaultError::from(error)))?,
-        Ends::of(request.head(), &state.server.trusted_proxies),
-    );
+    let ends = Ends::of(request.head(), &state.server.trusted_proxies);
+    if ends.has_disbelieved {
+        state.warn_of_forgotten_proxy();
+    }
+    let request_sid = RequestSid::generate().map_err(|error| ApiError::from(VaultError::from(error)))?;
+    let meta = RequestMeta::new(request_sid, ends);
     request.extensions_mut().insert(meta.clone());
     let span = tracing::info_span!("request", request_sid = meta.request_sid.as_str());
 

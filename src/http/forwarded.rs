@@ -20,6 +20,8 @@ pub(super) struct Ends {
     pub(super) scheme: &'static str,
     /// The host and port that the client asked.
     pub(super) host: Option<String>,
+    /// Whether somebody who is not trusted said otherwise: an attempt, or a proxy that the settings forgot.
+    pub(super) has_disbelieved: bool,
 }
 
 impl Ends {
@@ -36,8 +38,12 @@ impl Ends {
                 .map(|authority| authority.as_str().to_owned())
                 .or_else(|| last(headers, &HOST))
                 .filter(|host| is_host(host)),
+            has_disbelieved: false,
         };
         if !peer.is_some_and(is_trusted) {
+            ends.has_disbelieved = [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST]
+                .iter()
+                .any(|name| headers.contains_key(name));
             return ends;
         }
         // Each proxy adds at the end the address that it was called from; before the first trusted one stands what a
@@ -132,6 +138,7 @@ mod tests {
             source: Some("192.0.2.1".parse().unwrap()),
             scheme: "http",
             host: Some("vault.internal:8080".to_owned()),
+            has_disbelieved: true,
         };
         assert_eq!(seen, expected);
     }
@@ -151,6 +158,7 @@ mod tests {
             source: Some("198.51.100.1".parse().unwrap()),
             scheme: "https",
             host: Some("chat.vault.example.com".to_owned()),
+            has_disbelieved: false,
         };
         assert_eq!(seen, expected);
     }

@@ -1,8 +1,8 @@
 //! What every worker shares.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Once};
 
 use tokio::runtime::Handle;
 use utoipa::openapi::OpenApi;
@@ -20,6 +20,8 @@ pub(super) struct AppState {
     /// The OpenAPI document.
     pub(super) openapi: OpenApi,
     pub(super) concurrent_requests: AtomicUsize,
+    /// Runs once: what it says of a proxy is said of every request.
+    forgotten_proxy: Once,
     runtime: Handle,
 }
 
@@ -39,8 +41,20 @@ impl AppState {
             address,
             openapi,
             concurrent_requests: AtomicUsize::new(0),
+            forgotten_proxy: Once::new(),
             runtime: Handle::current(),
         }
+    }
+
+    /// Tells the operator, once, that somebody sends forwarded headers who is not trusted to.
+    pub(super) fn warn_of_forgotten_proxy(&self) {
+        self.forgotten_proxy.call_once(|| {
+            tracing::warn!(
+                setting = "server.trusted_proxies",
+                "forwarded headers came from an address that is not trusted, and were not believed: if it is a proxy \
+                 of yours, name it, or URLs in answers and the limits on addresses will be wrong"
+            );
+        });
     }
 
     /// Runs a use case on the main runtime, where the connections to the database live: they outlast every worker, and a
