@@ -137,18 +137,18 @@ mod tests {
     async fn seen(writes: &[&[u8]]) -> Vec<u8> {
         let (near, mut far) = duplex(7);
         let mut connection = Connection::new(near, Duration::from_secs(5), refusal);
-        let reader = async {
+        let reading = async {
             let mut seen = Vec::new();
             far.read_to_end(&mut seen).await.unwrap();
             seen
         };
-        let writer = async move {
+        let writing = async move {
             for bytes in writes {
                 connection.write_all(bytes).await.unwrap();
             }
             connection.shutdown().await.unwrap();
         };
-        tokio::join!(reader, writer).0
+        tokio::join!(reading, writing).0
     }
 
     #[tokio::test]

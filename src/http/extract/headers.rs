@@ -1,7 +1,7 @@
 //! The request headers that change what an operation does.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderName, IF_MATCH};
+use actix_web::http::header::{HeaderName, HeaderValue, IF_MATCH};
 
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::precondition::Precondition;
@@ -24,5 +24,5 @@ pub(in crate::http) fn idempotency_key(request: &HttpRequest) -> Result<Option<I
 
 /// `If-Match`.
 pub(in crate::http) fn precondition(request: &HttpRequest) -> Result<Precondition, ValidationError> {
-    Precondition::parse(request.headers().get_all(IF_MATCH).map(|value| value.as_bytes()))
+    Precondition::parse(request.headers().get_all(IF_MATCH).map(HeaderValue::as_bytes))
 }
