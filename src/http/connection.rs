@@ -1,11 +1,14 @@
-//! The connection below HTTP, where two things are done that nothing above it can do.
+//! The connection below HTTP, where things are done that nothing above it can do.
 //!
 //! A request head that cannot be read, or does not come, is refused by the HTTP parser itself: by a bare status line, which
 //! no service or middleware ever sees. Such an answer is told here in our words, with a request SID and the error body.
-//! And a client that takes nothing of its answer is cut off.
+//! The parser gives a time to the first head of a connection alone, and none to the rest of a body that nobody wants: here
+//! they get one. And a client that takes nothing of its answer is cut off.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,47 +27,156 @@ const HEAD_BEGIN: &[u8] = b"HTTP/1.1 ";
 /// Every answer of ours has it; the parser's do not.
 const OUR_MARK: &str = "\r\ntwilio-request-id: ";
 
+/// How long a client is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// Until what it sends outside a request has become one.
+    pub(super) head: Duration,
+    /// While it takes nothing of an answer.
+    pub(super) stall: Duration,
+    /// After a refusal that it may not have read, while it still sends.
+    pub(super) linger: Duration,
+}
+
+/// What the requests of a connection tell it of themselves.
+#[derive(Clone, Default)]
+pub(super) struct Activity(Rc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    /// Requests that ever began.
+    begun: Cell<u64>,
+    /// Requests under way.
+    under_way: Cell<u64>,
+}
+
+/// A request under way, for as long as this lives.
+pub(super) struct UnderWay(Activity);
+
+impl Activity {
+    pub(super) fn begin(&self) -> UnderWay {
+        self.0.begun.set(self.0.begun.get() + 1);
+        self.0.under_way.set(self.0.under_way.get() + 1);
+        UnderWay(self.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let counts = &self.0.0;
+        counts.under_way.set(counts.under_way.get() - 1);
+    }
+}
+
 /// A connection.
 pub(super) struct Connection<T> {
     io: T,
+    patience: Patience,
     refusal: Refusal,
-    /// What stands in the place of a bare answer and is not written yet.
-    pending: Vec<u8>,
-    stall_time: Duration,
+    activity: Activity,
+    /// How many requests had begun when it was looked at last.
+    begun: u64,
+    /// Runs while there is something that no request has taken.
+    unclaimed: Option<Pin<Box<Sleep>>>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    told: Option<Told>,
 }
 
-impl<T: AsyncWrite + Unpin> Connection<T> {
-    pub(super) fn new(io: T, stall_time: Duration, refusal: Refusal) -> Self {
+/// What stands in the place of a bare answer.
+struct Told {
+    answer: Vec<u8>,
+    written: usize,
+    /// Runs once everything is written.
+    lingers: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Connection<T> {
+    pub(super) fn new(io: T, patience: Patience, refusal: Refusal) -> Self {
         Self {
             io,
+            patience,
             refusal,
-            pending: Vec::new(),
-            stall_time,
+            activity: Activity::default(),
+            begun: 0,
+            unclaimed: None,
             stalled: None,
+            told: None,
         }
     }
 
+    pub(super) fn activity(&self) -> Activity {
+        self.activity.clone()
+    }
+
+    /// Whether the client has taken too long over something that is no request yet, or none any more. A request under way
+    /// has limits of its own.
+    fn is_too_slow(&mut self, context: &mut Context<'_>, has_read: bool) -> bool {
+        let counts = &self.activity.0;
+        let begun = counts.begun.get();
+        if counts.under_way.get() > 0 || begun != self.begun {
+            self.begun = begun;
+            self.unclaimed = None;
+        }
+        if counts.under_way.get() > 0 {
+            return false;
+        }
+        if has_read && self.unclaimed.is_none() {
+            self.unclaimed = Some(Box::pin(sleep(self.patience.head)));
+        }
+        self.unclaimed
+            .as_mut()
+            .is_some_and(|unclaimed| unclaimed.as_mut().poll(context).is_ready())
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Writes, and gives up on a client that has taken nothing for too long.
-    fn write(&mut self, context: &mut Context<'_>, bytes: Option<&[u8]>) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(context, bytes.unwrap_or(&self.pending));
+    fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
         if written.is_ready() {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.stall_time)));
+        let stall_time = self.patience.stall;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(stall_time)));
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn write_pending(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.pending.is_empty() {
-            let written = ready!(self.write(context, None))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+    /// Tells what stands in the place of a bare answer, and waits until the client has read it.
+    fn tell(&mut self, context: &mut Context<'_>, bare_head: &str) -> Poll<io::Result<()>> {
+        let mut told = self.told.take().unwrap_or_else(|| Told {
+            answer: (self.refusal)(bare_head),
+            written: 0,
+            lingers: None,
+        });
+        let result = self.go_on_telling(context, &mut told);
+        self.told = Some(told);
+        result
+    }
+
+    fn go_on_telling(&mut self, context: &mut Context<'_>, told: &mut Told) -> Poll<io::Result<()>> {
+        while let Some(rest) = told.answer.get(told.written..).filter(|rest| !rest.is_empty()) {
+            match ready!(self.write(context, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => told.written += count,
             }
-            self.pending.drain(..written);
+        }
+        // The parser drops the connection after this. With bytes of the client unread, that would be a reset, which may
+        // overtake the answer.
+        if told.lingers.is_none() {
+            ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
+        }
+        let linger_time = self.patience.linger;
+        let lingers = told.lingers.get_or_insert_with(|| Box::pin(sleep(linger_time)));
+        let mut buffer = [0; 4096];
+        while lingers.as_mut().poll(context).is_pending() {
+            let mut unread = ReadBuf::new(&mut buffer);
+            let result = ready!(Pin::new(&mut self.io).poll_read(context, &mut unread));
+            if result.is_err() || unread.filled().is_empty() {
+                break;
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -85,38 +197,40 @@ fn bare_answer(bytes: &[u8]) -> Option<(&[u8], &str)> {
     (is_refusal && !head.contains(OUR_MARK)).then_some((before, head))
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.write_pending(context))?;
-        let Some((before, bare_head)) = bare_answer(bytes) else {
-            return this.write(context, Some(bytes));
-        };
-        this.pending.extend_from_slice(before);
-        this.pending.extend((this.refusal)(bare_head));
-        // The bytes are taken over; what of them cannot be written now is written by a later call.
-        match this.write_pending(context) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            _ => Poll::Ready(Ok(bytes.len())),
+        match bare_answer(bytes) {
+            None => this.write(context, bytes),
+            Some(([], bare_head)) => {
+                ready!(this.tell(context, bare_head))?;
+                Poll::Ready(Ok(bytes.len()))
+            }
+            // The good answers before it go first; the rest comes again.
+            Some((before, _)) => this.write(context, before),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.write_pending(context))?;
-        Pin::new(&mut this.io).poll_flush(context)
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.write_pending(context))?;
-        Pin::new(&mut this.io).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(context, buffer)
+        let this = self.get_mut();
+        let filled = buffer.filled().len();
+        let result = Pin::new(&mut this.io).poll_read(context, buffer);
+        if this.is_too_slow(context, buffer.filled().len() > filled) {
+            // As if the client had ended here: what was answered is written, and the connection closed.
+            buffer.set_filled(filled);
+            return Poll::Ready(Ok(()));
+        }
+        result
     }
 }
 
@@ -133,25 +247,31 @@ mod tests {
         format!("refused {}", &bare_head[9..12]).into_bytes()
     }
 
+    const PATIENCE: Patience = Patience {
+        head: Duration::from_secs(3),
+        stall: Duration::from_secs(5),
+        linger: Duration::from_secs(2),
+    };
+
     /// What a client sees of these writes, through a pipe that takes only a few bytes at a time.
     async fn seen(writes: &[&[u8]]) -> Vec<u8> {
         let (near, mut far) = duplex(7);
-        let mut connection = Connection::new(near, Duration::from_secs(5), refusal);
-        let reading = async {
+        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let reader = async {
             let mut seen = Vec::new();
             far.read_to_end(&mut seen).await.unwrap();
             seen
         };
-        let writing = async move {
+        let sender = async move {
             for bytes in writes {
                 connection.write_all(bytes).await.unwrap();
             }
             connection.shutdown().await.unwrap();
         };
-        tokio::join!(reading, writing).0
+        tokio::join!(reader, sender).0
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_bare_refusal_is_told_in_our_words_and_nothing_else_is_touched() {
         assert_eq!(seen(&[BARE]).await, b"refused 400");
         assert_eq!(seen(&[OURS]).await, OURS);
@@ -166,8 +286,55 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_cut_off() {
         let (near, _far) = duplex(7);
-        let mut connection = Connection::new(near, Duration::from_secs(5), refusal);
+        let mut connection = Connection::new(near, PATIENCE, refusal);
         let error = connection.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_client_has_some_time_to_read_the_answer_unless_it_is_gone() {
+        let (near, mut far) = duplex(1000);
+        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let begun = tokio::time::Instant::now();
+        far.write_all(&[b'x'; 500]).await.unwrap();
+        connection.write_all(BARE).await.unwrap();
+        assert_eq!(begun.elapsed(), PATIENCE.linger);
+        // Nothing that it sent is left over, which would reset the connection.
+        far.write_all(&[b'x'; 1000]).await.unwrap();
+
+        let (near, mut far) = duplex(1000);
+        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let begun = tokio::time::Instant::now();
+        far.write_all(&[b'x'; 500]).await.unwrap();
+        far.shutdown().await.unwrap();
+        connection.write_all(BARE).await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_becomes_no_request_in_time_is_the_end_of_the_connection() {
+        let (near, mut far) = duplex(7);
+        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let activity = connection.activity();
+        let begun = tokio::time::Instant::now();
+        let mut buffer = [0; 7];
+
+        far.write_all(b"GET").await.unwrap();
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), 3);
+        let request = activity.begin();
+        far.write_all(b"body").await.unwrap();
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), 4);
+        let body = tokio::time::timeout(PATIENCE.head * 2, connection.read(&mut buffer));
+        assert!(body.await.is_err(), "a request under way was ended");
+        drop(request);
+        let rest = tokio::time::timeout(PATIENCE.head * 2, connection.read(&mut buffer));
+        assert!(rest.await.is_err(), "a connection that rests was ended");
+
+        far.write_all(b"P").await.unwrap();
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), 1);
+        far.write_all(b"O").await.unwrap();
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), 1);
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), 0);
+        assert_eq!(begun.elapsed().as_secs(), 6 + 6 + 3);
     }
 }

@@ -15,6 +15,7 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use tracing::Instrument as _;
 
+use super::connection::Activity;
 use super::error::{ApiError, ErrorCode};
 use super::forwarded::Ends;
 use super::operation::{Matched, Place};
@@ -40,6 +41,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let concurrent = Concurrent::enter(&state.concurrent_requests);
+    let _under_way = request.request().conn_data::<Activity>().map(Activity::begin);
     let ends = Ends::of(request.head(), &state.server.trusted_proxies);
     if ends.has_disbelieved {
         state.warn_of_forgotten_proxy();

@@ -13,7 +13,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use tokio::net::TcpStream;
 
-use super::connection::Connection;
+use super::connection::{Connection, Patience};
 use super::edge::edge;
 use super::openapi;
 use super::routes;
@@ -92,7 +92,11 @@ impl Server {
             // Signals are the composition root's business: `dev` stops Postgres after the server.
             .disable_signals()
             .listen("pushvault", listener, move || {
-                let (head_time, stall_time) = (state.limits.head_time, state.limits.stall_time);
+                let patience = Patience {
+                    head: state.limits.head_time,
+                    stall: state.limits.stall_time,
+                    linger: LINGER,
+                };
                 let draining = draining.clone();
                 let app = App::new()
                     .app_data(state.clone())
@@ -106,13 +110,14 @@ impl Server {
                         async move { draining.notified().await }
                     })
                     .keep_alive(KEEP_ALIVE)
-                    .client_request_timeout(head_time)
+                    .client_request_timeout(patience.head)
                     .client_disconnect_timeout(LINGER)
                     .local_addr(address)
+                    .on_connect_ext(|io: &Connection<TcpStream>, data| drop(data.insert(io.activity())))
                     .h1(map_config(app, |()| AppConfig::default()));
                 fn_service(move |io: TcpStream| async move {
                     let peer = io.peer_addr().ok();
-                    Ok((Connection::new(io, stall_time, refuse_unread), peer))
+                    Ok((Connection::new(io, patience, refuse_unread), peer))
                 })
                 .and_then(http)
             })?
