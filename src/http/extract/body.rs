@@ -1,11 +1,9 @@
 //! The body of a create or an update: a form, or JSON with the same names.
 
-use std::collections::HashMap;
-
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 use super::form;
@@ -35,14 +33,14 @@ pub(in crate::http) async fn credential_input(
             }
         }
         "application/json" => {
-            let object: HashMap<String, Text> = serde_json::from_slice(&body).map_err(|_| {
+            let Pairs(pairs) = serde_json::from_slice(&body).map_err(|_| {
                 ApiError::with_message(
                     ErrorCode::InvalidRequest,
                     "Could not parse the JSON body: send one object whose values are strings, such as {\"Type\": \"apn\"}",
                 )
             })?;
-            not_too_many(object.len(), limits)?;
-            for (name, value) in object {
+            not_too_many(pairs.len(), limits)?;
+            for (name, value) in pairs {
                 set(&mut input, name.as_bytes(), value.0.as_bytes())?;
             }
         }
@@ -105,6 +103,33 @@ fn set(input: &mut CredentialInput, name: &[u8], value: &[u8]) -> Result<(), Api
     })?;
     (parameter.put)(input, text);
     Ok(())
+}
+
+/// The pairs of a JSON object in their order, names that come again included.
+struct Pairs(Vec<(String, Text)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = Pairs;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = object.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(PairsVisitor)
+    }
 }
 
 /// A JSON value as the form would have spelt it: a string, `true`, `false`, or nothing for null.
