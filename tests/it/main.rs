@@ -19,3 +19,4 @@ mod openapi;
 mod process;
 mod resource;
 mod smoke;
+mod wire;

@@ -130,6 +130,12 @@ impl TestApp {
         self.running = Running::start(&self.settings);
     }
 
+    /// The same, with some settings changed.
+    pub(crate) fn restart_with(&mut self, tune: impl FnOnce(&mut Settings)) {
+        tune(&mut self.settings);
+        self.restart();
+    }
+
     /// A caller without credentials.
     pub(crate) fn anonymous(&self) -> Client {
         Client {

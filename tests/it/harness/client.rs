@@ -123,7 +123,7 @@ impl Answer {
     }
 
     /// Decision 29, and that no answer is a redirect (decision 24).
-    fn keeps_the_rules_for_all_answers(&self) {
+    pub(super) fn keeps_the_rules_for_all_answers(&self) {
         let sid = self.request_sid();
         let digits = sid.strip_prefix("RQ").expect("a request SID begins with RQ");
         assert!(

@@ -69,6 +69,27 @@ impl TestApp {
             .unwrap()
     }
 
+    /// Puts copies of the one credential there is beside it, quicker than any caller could: rows for a long list. Their
+    /// secrets do not open.
+    pub(crate) async fn copy_credential(&self, count: i32) {
+        sqlx::query(
+            "with copies as (
+                select account_sid, 'CR' || md5(number::text) as sid, dek_envelope, envelope_digest
+                from credential_versions, generate_series(1, $1) as number
+            ), versions as (
+                insert into credential_versions
+                    (account_sid, credential_sid, version, push_service, sandbox, dek_envelope, envelope_digest)
+                select account_sid, sid, 1, 'gcm', false, dek_envelope, envelope_digest from copies
+            )
+            insert into credentials (account_sid, credential_sid, push_service, sandbox, current_version)
+            select account_sid, sid, 'gcm', false, 1 from copies",
+        )
+        .bind(count)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
     async fn open(&self, credential_sid: &str, row: Row) -> Opened {
         let envelope = Envelope {
             dek_envelope: row.dek_envelope,

@@ -1,0 +1,25 @@
+//! What goes over the wire around the credential resource: heads and headers, hosts, retries, preconditions, validation.
+
+mod http;
+mod unread;
+
+use serde_json::Value;
+
+use crate::harness::TestApp;
+
+const LIST: &str = "/v2/Credentials";
+
+/// The path of the credential that a body describes.
+fn path(body: &Value) -> String {
+    format!("{LIST}/{}", body["sid"].as_str().unwrap())
+}
+
+/// How many rows a table has. The statement is the tests' own.
+async fn count(app: &TestApp, statement: &'static str) -> i64 {
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+}
+
+/// How many credentials there are, deleted ones included.
+async fn credentials(app: &TestApp) -> i64 {
+    count(app, "select count(*) from credentials").await
+}
