@@ -1,6 +1,8 @@
 //! What goes over the wire around the credential resource: heads and headers, hosts, retries, preconditions, validation.
 
+mod forwarded;
 mod http;
+mod surfaces;
 mod unread;
 
 use serde_json::Value;
