@@ -2,18 +2,26 @@
 
 mod forwarded;
 mod http;
+mod idempotency;
+mod idempotency_rules;
 mod surfaces;
 mod unread;
 
 use serde_json::Value;
 
-use crate::harness::TestApp;
+use crate::harness::{Answer, Client, TestApp};
 
 const LIST: &str = "/v2/Credentials";
 
 /// The path of the credential that a body describes.
 fn path(body: &Value) -> String {
     format!("{LIST}/{}", body["sid"].as_str().unwrap())
+}
+
+/// Sends a form with one more header.
+async fn post_with(client: &Client, target: &str, header: (&str, &str), form: &[(&str, &str)]) -> Answer {
+    let request = client.request(reqwest::Method::POST, target).header(header.0, header.1);
+    client.send(request.form(form)).await
 }
 
 /// How many rows a table has. The statement is the tests' own.
