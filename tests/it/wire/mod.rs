@@ -4,6 +4,8 @@ mod forwarded;
 mod http;
 mod idempotency;
 mod idempotency_rules;
+mod precondition;
+mod precondition_races;
 mod surfaces;
 mod unread;
 
