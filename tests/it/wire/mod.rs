@@ -8,6 +8,7 @@ mod precondition;
 mod precondition_races;
 mod surfaces;
 mod unread;
+mod validation;
 
 use serde_json::Value;
 
