@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and JSON is read by its keys"
 )]
 
+mod abuse;
 mod authentication;
 mod canary;
 mod encryption;

@@ -1,0 +1,7 @@
+//! Callers who ask for too much, send too much, or take too long.
+
+mod rate_limit;
+mod size;
+mod slow;
+
+const LIST: &str = "/v2/Credentials";

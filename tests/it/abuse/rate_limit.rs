@@ -1,0 +1,208 @@
+//! Decision 19: what is beyond a limit is answered 429 and when to come again, is not looked at, and leaves no trace.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use pushvault::config::{Rate, RateLimitSettings};
+use serde_json::json;
+
+use super::LIST;
+use crate::harness::{Answer, Client, Log, TestApp, migrated_database};
+
+const PLENTY: Rate = rate(10_000, 10_000);
+
+const fn count(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap()
+}
+
+const fn rate(per_second: u32, burst: u32) -> Rate {
+    Rate {
+        per_second: count(per_second),
+        burst: count(burst),
+    }
+}
+
+/// A service with these limits, behind a proxy that tells it the callers' addresses.
+async fn limited(address: Rate, account: Rate, failures: u32) -> TestApp {
+    TestApp::spawn_with(migrated_database(), |settings| {
+        settings.rate_limit = Some(RateLimitSettings {
+            account,
+            address,
+            failed_authentications_per_minute: count(failures),
+        });
+        settings.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await
+}
+
+async fn get_from(client: &Client, address: &str) -> Answer {
+    let request = client.request(reqwest::Method::GET, LIST);
+    client.send(request.header("x-forwarded-for", address)).await
+}
+
+async fn create_from(client: &Client, address: &str) -> Answer {
+    let request = client.request(reqwest::Method::POST, LIST);
+    let request = request.header("x-forwarded-for", address);
+    client.send(request.form(&[("Type", "gcm")])).await
+}
+
+/// How long the answer says to wait.
+#[track_caller]
+fn is_turned_away(answer: &Answer) -> u64 {
+    answer.is_error(429, 20429, "Too Many Requests");
+    let seconds: u64 = answer.header("retry-after").expect("a Retry-After").parse().unwrap();
+    assert!(seconds >= 1, "{seconds}");
+    seconds
+}
+
+/// Asks from these addresses in turn until it is turned away, and answers how long it is told to wait. Not before the
+/// burst is used up, and soon after: each second lets one more in, and a busy machine may take a few.
+async fn until_turned_away(clients: &[&Client], addresses: &[&str], burst: u64) -> u64 {
+    let begun = Instant::now();
+    let mut let_in = 0;
+    let turns = clients.iter().cycle().zip(addresses.iter().cycle());
+    for (client, address) in turns {
+        let answer = get_from(client, address).await;
+        if answer.status == 429 {
+            assert!(let_in >= burst, "turned away after {let_in}");
+            return is_turned_away(&answer);
+        }
+        answer.json(200);
+        let_in += 1;
+        assert!(let_in <= burst + begun.elapsed().as_secs() + 1, "{let_in} were let in");
+    }
+    panic!("the turns do not end")
+}
+
+#[tokio::test]
+async fn requests_of_one_address_beyond_its_burst_are_turned_away_until_it_waited_decision_19() {
+    let app = limited(rate(1, 4), PLENTY, 1000).await;
+    let (owner, other) = (app.account("a"), app.account("b"));
+    // Whoever asks, the address is the same.
+    let seconds = until_turned_away(&[&owner, &other], &["192.0.2.1"], 4).await;
+    is_turned_away(&get_from(&app.anonymous(), "192.0.2.1").await);
+    get_from(&owner, "192.0.2.2").await.json(200);
+    assert_eq!(seconds, 1);
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    get_from(&owner, "192.0.2.1").await.json(200);
+}
+
+#[tokio::test]
+async fn an_ipv6_network_is_one_address_decision_19() {
+    let app = limited(rate(1, 2), PLENTY, 1000).await;
+    let owner = app.account("a");
+    until_turned_away(&[&owner], &["2001:db8::1", "2001:db8::ffff:2"], 2).await;
+    is_turned_away(&get_from(&owner, "2001:db8::3").await);
+    get_from(&owner, "2001:db8:0:1::1").await.json(200);
+}
+
+#[tokio::test]
+async fn requests_of_one_account_beyond_its_burst_are_turned_away_from_wherever_they_come_decision_19() {
+    let app = limited(PLENTY, rate(1, 3), 1000).await;
+    let (owner, key, other) = (app.account("a"), app.api_key("a"), app.account("b"));
+    until_turned_away(&[&owner, &key], &["192.0.2.1", "192.0.2.2", "192.0.2.3"], 3).await;
+    for client in [&owner, &key] {
+        is_turned_away(&get_from(client, "192.0.2.9").await);
+    }
+    get_from(&other, "192.0.2.9").await.json(200);
+    // Whoever only names the account uses nothing of what is its own.
+    let stranger = app.with_credentials(app.account_named("b").sid.as_str(), "wrong");
+    for _ in 0..5 {
+        assert_eq!(get_from(&stranger, "192.0.2.10").await.status, 401);
+    }
+    get_from(&other, "192.0.2.9").await.json(200);
+}
+
+#[tokio::test]
+async fn what_is_turned_away_changes_nothing_and_leaves_no_event_decision_19() {
+    let log = Log::from_now();
+    let app = limited(rate(1, 1), PLENTY, 1000).await;
+    let owner = app.account("a");
+    let created = create_from(&owner, "192.0.2.2").await.json(201);
+    let path = format!("{LIST}/{}", created["sid"].as_str().unwrap());
+    let events = app.audit_count().await;
+    let mut refused = Vec::new();
+    for (method, target) in [("POST", LIST), ("POST", &path), ("DELETE", &path)] {
+        until_turned_away(&[&owner], &["192.0.2.1"], 0).await;
+        let request = owner.request(method.parse().unwrap(), target);
+        let request = request.header("x-forwarded-for", "192.0.2.1");
+        let request = if method == "POST" {
+            request.form(&[("Type", "gcm")])
+        } else {
+            request
+        };
+        refused.push(owner.send(request).await);
+    }
+    for answer in &refused {
+        is_turned_away(answer);
+        let line = log
+            .events("access")
+            .into_iter()
+            .find(|line| line.to_string().contains(answer.request_sid()));
+        let line = line.expect("a line in the access log");
+        assert_eq!((&line["status"], &line["error_code"]), (&json!(429), &json!(20429)));
+    }
+    assert_eq!(app.audit_count().await, events);
+    let rows: i64 = sqlx::query_scalar("select count(*) from credentials where deleted_at is null")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 1);
+    // Probes are asked by nobody who could be told to wait.
+    for _ in 0..5 {
+        app.anonymous().get("/healthz").await.json(200);
+    }
+}
+
+#[tokio::test]
+async fn guesses_beyond_the_limit_keep_new_tokens_out_and_let_known_ones_in_decision_19() {
+    let app = limited(PLENTY, PLENTY, 3).await;
+    let (known, unknown, elsewhere) = (app.account("a"), app.account("b"), app.account("c"));
+    get_from(&known, "192.0.2.1").await.json(200);
+    let guess = app.with_credentials(app.account_named("b").sid.as_str(), "a guess");
+    for number in 0..4 {
+        let answer = create_from(&guess, "192.0.2.1").await;
+        answer.is_error(401, 20003, "Authenticate");
+        assert_eq!(app.audit_events_of(&answer).await.len(), 1, "the guess number {number}");
+    }
+    let events = app.audit_count().await;
+    let more = app.with_credentials("AC0123456789abcdef0123456789abcdef", "a guess");
+    for client in [&guess, &more, &app.anonymous(), &unknown] {
+        let seconds = is_turned_away(&create_from(client, "192.0.2.1").await);
+        assert!(seconds <= 60, "{seconds}");
+    }
+    assert_eq!(
+        app.audit_count().await,
+        events,
+        "a guess that was not looked at leaves no event"
+    );
+    get_from(&known, "192.0.2.1").await.json(200);
+    // Another address has nothing to do with it.
+    get_from(&unknown, "192.0.2.2").await.json(200);
+    get_from(&elsewhere, "192.0.2.2").await.json(200);
+    assert_eq!(get_from(&guess, "192.0.2.2").await.status, 401);
+    // And what was right elsewhere is known here.
+    get_from(&unknown, "192.0.2.1").await.json(200);
+}
+
+#[tokio::test]
+async fn a_suspended_account_is_no_guess_decision_19() {
+    use pushvault::domain::account::AccountStatus;
+    let app = limited(PLENTY, PLENTY, 1).await;
+    app.account_named("a");
+    app.set_status("a", AccountStatus::Suspended);
+    for _ in 0..5 {
+        assert_eq!(get_from(&app.account("a"), "192.0.2.1").await.status, 403);
+    }
+    get_from(&app.account("b"), "192.0.2.1").await.json(200);
+}
+
+#[tokio::test]
+async fn without_limits_nobody_is_turned_away_decision_19() {
+    let app = TestApp::spawn_with(migrated_database(), |settings| settings.rate_limit = None).await;
+    let guess = app.with_credentials(app.account_named("a").sid.as_str(), "a guess");
+    for _ in 0..60 {
+        assert_eq!(guess.get(LIST).await.status, 401);
+    }
+    app.account("a").get(LIST).await.json(200);
+}
