@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "tidy/decisions.rs"]
+mod decisions;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/papers.rs"]
