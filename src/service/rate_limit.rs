@@ -109,7 +109,7 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-#[expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use std::num::NonZeroU32;
