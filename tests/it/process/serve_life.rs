@@ -60,6 +60,26 @@ async fn health_readiness_and_the_verb_that_asks() {
 }
 
 #[tokio::test]
+async fn what_will_lead_clients_astray_is_warned_of_once() {
+    let deployment = Deployment::migrated().with("SERVER__PUBLIC_URL", "https://example.com");
+    let service = deployment.serve();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for _ in 0..2 {
+        let request = client
+            .get(format!("{}/healthz", service.url))
+            .header("X-Forwarded-Proto", "https");
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+    let printed = service.stop();
+    let warnings: Vec<_> = printed
+        .lines()
+        .filter(|line| line.contains("\"WARN\""))
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["setting"].clone())
+        .collect();
+    assert_eq!(warnings, ["server.public_url", "server.trusted_proxies"], "{printed}");
+}
+
+#[tokio::test]
 async fn the_root_key_from_a_passphrase_and_secrets_from_their_files() {
     let deployment = Deployment::empty();
     let address = deployment.write(
