@@ -3,11 +3,11 @@
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 use super::form;
-use super::parameters::PARAMETERS;
+use super::json::Members;
+use super::parameters::{PARAMETERS, Parameter};
 use crate::config::LimitSettings;
 use crate::domain::credential::CredentialInput;
 use crate::http::error::{ApiError, ErrorCode};
@@ -27,21 +27,19 @@ pub(in crate::http) async fn credential_input(
     }
     match media_type(request).as_str() {
         "application/x-www-form-urlencoded" => {
-            not_too_many(form::pairs(&body).count(), limits)?;
+            not_too_many(form::pairs(&body), limits)?;
             for (name, value) in form::pairs(&body) {
                 set(&mut input, &name, &value)?;
             }
         }
         "application/json" => {
-            let Pairs(pairs) = serde_json::from_slice(&body).map_err(|_| {
-                ApiError::with_message(
-                    ErrorCode::InvalidRequest,
-                    "Could not parse the JSON body: send one object whose values are strings, such as {\"Type\": \"apn\"}",
-                )
-            })?;
-            not_too_many(pairs.len(), limits)?;
-            for (name, value) in pairs {
-                set(&mut input, name.as_bytes(), value.0.as_bytes())?;
+            let Members(members) = serde_json::from_slice(&body).map_err(|_| no_json_of_texts())?;
+            not_too_many(members.iter(), limits)?;
+            for (name, value) in members {
+                if let Some(parameter) = parameter(name.as_bytes()) {
+                    let text = value.into_text(parameter.kind).ok_or_else(no_json_of_texts)?;
+                    (parameter.put)(&mut input, &text);
+                }
             }
         }
         _ => return Err(ApiError::new(ErrorCode::UnsupportedMediaType)),
@@ -49,8 +47,16 @@ pub(in crate::http) async fn credential_input(
     Ok(input)
 }
 
-fn not_too_many(count: usize, limits: &LimitSettings) -> Result<(), ApiError> {
-    if count > limits.parameters {
+fn no_json_of_texts() -> ApiError {
+    ApiError::with_message(
+        ErrorCode::InvalidRequest,
+        "Could not parse the JSON body: send one object whose values are strings, such as {\"Type\": \"apn\"}",
+    )
+}
+
+/// Stops at the first one too many: to count is to decode.
+fn not_too_many<T>(parameters: impl Iterator<Item = T>, limits: &LimitSettings) -> Result<(), ApiError> {
+    if parameters.skip(limits.parameters).next().is_some() {
         return Err(ApiError::with_message(
             ErrorCode::InvalidRequest,
             format!("Too many parameters: send at most {}", limits.parameters),
@@ -90,9 +96,14 @@ fn media_type(request: &HttpRequest) -> String {
         .to_ascii_lowercase()
 }
 
-/// Puts a parameter where it belongs. Names are case-sensitive.
+/// Names are case-sensitive.
+fn parameter(name: &[u8]) -> Option<&'static Parameter> {
+    PARAMETERS.iter().find(|parameter| parameter.name.as_bytes() == name)
+}
+
+/// Puts a parameter where it belongs.
 fn set(input: &mut CredentialInput, name: &[u8], value: &[u8]) -> Result<(), ApiError> {
-    let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name.as_bytes() == name) else {
+    let Some(parameter) = parameter(name) else {
         return Ok(());
     };
     let text = std::str::from_utf8(value).map_err(|_| {
@@ -103,68 +114,4 @@ fn set(input: &mut CredentialInput, name: &[u8], value: &[u8]) -> Result<(), Api
     })?;
     (parameter.put)(input, text);
     Ok(())
-}
-
-/// The pairs of a JSON object in their order, names that come again included.
-struct Pairs(Vec<(String, Text)>);
-
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor;
-
-        impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = Pairs;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Pairs, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = object.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-
-        deserializer.deserialize_map(PairsVisitor)
-    }
-}
-
-/// A JSON value as the form would have spelt it: a string, `true`, `false`, or nothing for null.
-struct Text(Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl Visitor<'_> for TextVisitor {
-            type Value = Text;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a string")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(Zeroizing::new(text.to_owned())))
-            }
-
-            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Text, E> {
-                self.visit_str(if value { "true" } else { "false" })
-            }
-
-            fn visit_unit<E: serde::de::Error>(self) -> Result<Text, E> {
-                self.visit_str("")
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Text, E> {
-                Err(E::custom("a number is no text"))
-            }
-        }
-
-        deserializer
-            .deserialize_any(TextVisitor)
-            .map_err(|_| D::Error::custom("a value is no text"))
-    }
 }

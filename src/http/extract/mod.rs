@@ -4,6 +4,7 @@ mod authorization;
 mod body;
 mod form;
 mod headers;
+mod json;
 mod parameters;
 
 pub(super) use authorization::authenticate;

@@ -41,6 +41,8 @@ async fn a_json_body_with_the_same_names_is_taken_decision_14() {
         "Certificate": apns_pair(),
         "PrivateKey": null,
         "Unknown": "ignored",
+        "Number": 1.5,
+        "Nested": { "Type": ["fcm", 1, -1, null, {}] },
     });
     let created = owner.post_json(LIST, &body).await.json(201);
     assert_eq!(
@@ -70,6 +72,9 @@ async fn json_that_is_no_object_of_texts_is_refused_decision_14() {
         "{\"Type\": -1.5}",
         "{\"Type\": [\"apn\"]}",
         "{\"Type\": {}}",
+        "{\"Type\": \"fcm\", \"Secret\": true}",
+        "{\"Type\": \"fcm\", \"FriendlyName\": false}",
+        "{\"Type\": \"fcm\", \"Sandbox\": 1}",
         "{\"Type\": \"apn\"} {}",
         "{\"Type\": \"\\ud800\"}",
         "Type=apn",
