@@ -117,9 +117,9 @@ impl PageRequest {
     ) -> Result<Self, ValidationError> {
         let index = match present(input.page.as_deref()) {
             None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| ValidationError::invalid("Page", "use a whole number from 0"))?,
+            Some(text) => {
+                whole_number(text).ok_or_else(|| ValidationError::invalid("Page", "use a whole number from 0"))?
+            }
         };
         let position = match present(input.page_token.as_deref()) {
             Some(token) => open_token(token, key, account_sid).ok_or_else(|| {
@@ -153,14 +153,19 @@ fn parse_size(value: Option<&str>, max_size: u32) -> Result<u32, ValidationError
     let Some(text) = present(value) else {
         return Ok(DEFAULT_PAGE_SIZE.min(max_size));
     };
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(refused());
+    match whole_number(text) {
+        None | Some(0) => Err(refused()),
+        // A number beyond the type is above the maximum all the more.
+        Some(size) => Ok(u32::try_from(size).unwrap_or(u32::MAX).min(max_size)),
     }
-    // Only digits are left, so the one way to fail is a number beyond the type: above the maximum all the more.
-    match text.parse::<u32>().unwrap_or(u32::MAX) {
-        0 => Err(refused()),
-        size => Ok(size.min(max_size)),
-    }
+}
+
+/// What the digits say, or the largest number there is if they say a larger one.
+fn whole_number(text: &str) -> Option<u64> {
+    // Only digits are left to parse, so the one way to fail is a number beyond the type.
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// Writes the token of a position; the first page needs none.
