@@ -1,20 +1,24 @@
 //! The OpenAPI document, made from what serves the requests: the route table, the parameter tables, the views, the error
 //! table.
 
+use serde_json::{Value, json};
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::link::{Link, LinkBuilder};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ComponentsBuilder, KnownFormat, Object, ObjectBuilder, Ref, SchemaFormat, Type};
+use utoipa::openapi::schema::{
+    ComponentsBuilder, KnownFormat, Object, ObjectBuilder, Ref, Schema, SchemaFormat, SchemaType, Type,
+};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, PathsBuilder, SecurityRequirement,
-    Server,
+    ContentBuilder, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, PathsBuilder, RefOr,
+    SecurityRequirement, Server,
 };
 
-use super::description::{Body, Description, RequestHeader, Success};
+use super::description::{Body, DELETE, Description, FETCH, RequestHeader, Success, UPDATE};
 use super::error::ErrorCode;
-use super::extract::{PAGE_PARAMETERS, PARAMETERS, ParameterKind};
+use super::extract::{PAGE_PARAMETERS, PARAMETERS, Parameter as BodyParameter, ParameterKind};
 use super::operation::Place;
 use super::routes;
 use super::view::{ChecksView, CredentialPageView, CredentialView, ErrorView, HealthView, PageMeta};
@@ -27,10 +31,13 @@ use crate::domain::text::FriendlyName;
 /// Twilio's name for HTTP Basic with an account's SID and token.
 const BASIC: &str = "accountSid_authToken";
 
+/// The parameter of a path below a list.
+const SID: &str = "Sid";
+
 const JSON: &str = "application/json";
 
-/// The media types of a body: the contract's, and the extension.
-const BODY_TYPES: [&str; 2] = ["application/x-www-form-urlencoded", JSON];
+/// The contract's media type of a body; JSON is an extension.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The document.
 pub(super) fn document() -> OpenApi {
@@ -51,8 +58,10 @@ pub(super) fn document() -> OpenApi {
         .schema_from::<HealthView>()
         .schema_from::<ChecksView>()
         .schema_from::<PageMeta>()
-        .schema("CreateCredentialRequest", body_schema(Body::Create))
-        .schema("UpdateCredentialRequest", body_schema(Body::Update))
+        .schema("CreateCredentialRequest", form_schema(Body::Create))
+        .schema("UpdateCredentialRequest", form_schema(Body::Update))
+        .schema("CreateCredentialJson", json_schema(Body::Create))
+        .schema("UpdateCredentialJson", json_schema(Body::Update))
         .security_scheme(BASIC, SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)))
         .build();
     let mut paths = PathsBuilder::new();
@@ -118,7 +127,12 @@ fn describe(description: &'static Description, place: Place, has_sid: bool) -> O
     if matches!(place, Place::Prefixed(_) | Place::Bare(_)) {
         operation = operation.security(SecurityRequirement::new(BASIC, Vec::<String>::new()));
     }
-    let (status, answer) = success(description);
+    let (status, mut answer) = success(description);
+    if description.success == Success::Created {
+        for linked in [&FETCH, &UPDATE, &DELETE] {
+            answer.links.insert(linked.id.to_owned(), link(&prefix, linked).into());
+        }
+    }
     operation = operation.response(status, answer);
     if description.success == Success::Health {
         operation = operation.response("503", json_response("Not ready", "Health"));
@@ -129,13 +143,22 @@ fn describe(description: &'static Description, place: Place, has_sid: bool) -> O
     operation
 }
 
+/// What can be done next with the credential that was made.
+fn link(prefix: &str, description: &Description) -> Link {
+    LinkBuilder::new()
+        .operation_id(format!("{prefix}{}", description.id))
+        .parameter(SID, "$response.body#/sid")
+        .description(description.summary)
+        .build()
+}
+
 fn sid_parameter() -> Parameter {
     let schema = ObjectBuilder::from(Object::with_type(Type::String))
         .pattern(Some(format!("^{}[0-9a-fA-F]{{32}}$", CredentialSid::PREFIX)))
         .min_length(Some(34))
         .max_length(Some(34));
     ParameterBuilder::new()
-        .name("Sid")
+        .name(SID)
         .parameter_in(ParameterIn::Path)
         .required(utoipa::openapi::Required::True)
         .description(Some("The SID of the credential."))
@@ -176,8 +199,8 @@ fn header_parameter(header: RequestHeader) -> Parameter {
         ),
         RequestHeader::IfMatch => (
             Precondition::HEADER,
-            "The ETag that the credential must have; 412 if it has another.",
-            text.pattern(Some(r#"^(\*|"[!#-~]*")$"#)),
+            "The ETag that the credential must have, several of which one must be it, or * for any; 412 if it has another.",
+            text.pattern(Some(r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#)),
         ),
     };
     ParameterBuilder::new()
@@ -189,38 +212,73 @@ fn header_parameter(header: RequestHeader) -> Parameter {
 }
 
 fn request_body(body: Body) -> RequestBody {
-    let (schema, required) = match body {
-        Body::Create => ("CreateCredentialRequest", utoipa::openapi::Required::True),
-        Body::Update => ("UpdateCredentialRequest", utoipa::openapi::Required::False),
+    let (form, json, required, example) = match body {
+        Body::Create => (
+            "CreateCredentialRequest",
+            "CreateCredentialJson",
+            utoipa::openapi::Required::True,
+            json!({ "Type": "fcm", "FriendlyName": "shop", "Secret": "replace-me" }),
+        ),
+        Body::Update => (
+            "UpdateCredentialRequest",
+            "UpdateCredentialJson",
+            utoipa::openapi::Required::False,
+            json!({ "FriendlyName": "shop, production" }),
+        ),
     };
-    let mut request_body = RequestBodyBuilder::new().required(Some(required));
-    for media_type in BODY_TYPES {
-        let content = ContentBuilder::new()
+    let content = |schema| {
+        ContentBuilder::new()
             .schema(Some(Ref::from_schema_name(schema)))
-            .build();
-        request_body = request_body.content(media_type, content);
-    }
-    request_body.build()
+            .example(Some(example.clone()))
+            .build()
+    };
+    RequestBodyBuilder::new()
+        .required(Some(required))
+        .content(FORM, content(form))
+        .content(JSON, content(json))
+        .build()
 }
 
-fn body_schema(body: Body) -> Object {
+fn form_schema(body: Body) -> Object {
     let mut object = ObjectBuilder::from(Object::with_type(Type::Object));
     for parameter in &PARAMETERS {
-        let text = ObjectBuilder::from(Object::with_type(Type::String));
-        let schema = match parameter.kind {
-            ParameterKind::PushService => text.enum_values(Some(PushService::ALL.map(PushService::as_str))),
-            ParameterKind::Text => text.max_length(Some(FriendlyName::MAX_CHARACTERS)),
-            ParameterKind::Boolean => ObjectBuilder::from(Object::with_type(Type::Boolean)),
-            ParameterKind::Secret => text
-                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-                .write_only(true),
-        };
-        object = object.property(parameter.name, schema.description(Some(parameter.description)));
+        object = object.property(parameter.name, parameter_schema(parameter));
     }
     if body == Body::Create {
         object = object.required("Type");
     }
     object.build()
+}
+
+/// As the form has it, and null counts as an empty value.
+fn json_schema(body: Body) -> Object {
+    let mut object = form_schema(body);
+    for (name, schema) in &mut object.properties {
+        if let (RefOr::T(Schema::Object(schema)), false) = (schema, object.required.contains(name)) {
+            if let SchemaType::Type(kind) = &schema.schema_type {
+                schema.schema_type = SchemaType::Array(vec![kind.clone(), Type::Null]);
+            }
+            if let Some(values) = &mut schema.enum_values {
+                values.push(Value::Null);
+            }
+        }
+    }
+    object
+}
+
+fn parameter_schema(parameter: &BodyParameter) -> Object {
+    let text = ObjectBuilder::from(Object::with_type(Type::String));
+    let schema = match parameter.kind {
+        ParameterKind::PushService => text.enum_values(Some(PushService::ALL.map(PushService::as_str))),
+        ParameterKind::Text => text
+            .max_length(Some(FriendlyName::MAX_CHARACTERS))
+            .pattern(Some(r"^[^\u0000]*$")),
+        ParameterKind::Boolean => ObjectBuilder::from(Object::with_type(Type::Boolean)),
+        ParameterKind::Secret => text
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            .write_only(true),
+    };
+    schema.description(Some(parameter.description)).build()
 }
 
 fn success(description: &Description) -> (&'static str, Response) {

@@ -1,10 +1,10 @@
 //! The service's own OpenAPI document: it has what the routes have, it has all that Twilio's documents have, and it can be
 //! read in a browser without a network.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pushvault::http::endpoints;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::harness::TestApp;
 
@@ -221,6 +221,64 @@ async fn the_document_has_no_reference_that_leads_nowhere() {
         }
     }
     assert!(references > 50, "only {references} references");
+}
+
+#[tokio::test]
+async fn a_link_leads_from_a_create_to_what_can_be_done_with_the_credential() {
+    let ours = Document::ours(&TestApp::spawn().await).await;
+    let paths: BTreeMap<_, _> = ours
+        .operations()
+        .map(|(_, path, operation)| (operation["operationId"].as_str().unwrap(), path))
+        .collect();
+    let mut creates = 0;
+    for (_, path, operation) in ours.operations() {
+        let Some(links) = operation["responses"]["201"]["links"].as_object() else {
+            continue;
+        };
+        let names: Vec<_> = links.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["DeleteCredential", "FetchCredential", "UpdateCredential"],
+            "{path}"
+        );
+        for link in links.values() {
+            let target = paths[link["operationId"].as_str().unwrap()];
+            assert_eq!(target, format!("{path}/{{Sid}}"));
+            assert_eq!(link["parameters"], json!({ "Sid": "$response.body#/sid" }), "{path}");
+        }
+        creates += 1;
+    }
+    assert_eq!(creates, 8, "six surfaces, and two bare paths");
+}
+
+#[tokio::test]
+async fn the_examples_of_bodies_are_accepted() {
+    let app = TestApp::spawn().await;
+    let owner = app.account("a");
+    let ours = Document::ours(&app).await;
+    let credential = owner
+        .post_json("/v2/Credentials", &json!({ "Type": "fcm" }))
+        .await
+        .json(201);
+    let mut sent = 0;
+    for (_, path, operation) in ours.operations() {
+        let path = path.replace("{Sid}", credential["sid"].as_str().unwrap());
+        for (media_type, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+            let example = object(&content["example"]);
+            let answer = if media_type == "application/json" {
+                owner.post_json(&path, &content["example"]).await
+            } else {
+                let form: Vec<_> = example
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+                    .collect();
+                owner.post(&path, &form).await
+            };
+            assert!([200, 201].contains(&answer.status), "{path}: {}", answer.body);
+            sent += 1;
+        }
+    }
+    assert_eq!(sent, 8 * 2 * 2);
 }
 
 #[tokio::test]

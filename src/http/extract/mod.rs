@@ -11,4 +11,4 @@ pub(super) use authorization::authenticate;
 pub(super) use body::credential_input;
 pub(super) use form::{PAGE_PARAMETERS, page_input};
 pub(super) use headers::{idempotency_key, precondition};
-pub(super) use parameters::{PARAMETERS, ParameterKind};
+pub(super) use parameters::{PARAMETERS, Parameter, ParameterKind};
