@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::raw::{
     RawAuthentication, RawDatabase, RawKek, RawLimits, RawLog, RawRateLimit, RawServer, RawSettings, RawValidation,
 };
-use super::rules::{at_least_one, invalid, networks, or_cores, secret};
+use super::rules::{at_least_one, invalid, networks, or_cores, origin, secret};
 use super::settings::{
     AuthenticationSettings, DatabaseSettings, KekSettings, LimitSettings, LogFormat, LogSettings, Rate,
     RateLimitSettings, ServerSettings, Settings, ValidationMode,
@@ -47,29 +47,16 @@ impl LogSettings {
 }
 
 fn server(raw: &RawServer) -> Result<ServerSettings, ConfigError> {
-    let public_url = match raw.public_url.trim_end_matches('/') {
-        "" => None,
-        url => Some(
-            url.strip_prefix("https://")
-                .or_else(|| url.strip_prefix("http://"))
-                .filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
-                .map(|_| url.to_owned())
-                .ok_or_else(|| {
-                    invalid(
-                        "server.public_url",
-                        "give scheme and host alone, such as https://vault.internal.example.com",
-                    )
-                })?,
-        ),
-    };
+    at_least_one("server.keep_alive_seconds", raw.keep_alive_seconds)?;
     Ok(ServerSettings {
         listen: raw
             .listen
             .parse()
             .map_err(|_| invalid("server.listen", "give an IP address and a port, such as 127.0.0.1:8080"))?,
-        public_url,
+        public_url: origin("server.public_url", &raw.public_url)?,
         trusted_proxies: networks("server.trusted_proxies", &raw.trusted_proxies)?,
         workers: or_cores(raw.workers),
+        keep_alive: Duration::from_secs(raw.keep_alive_seconds),
         shutdown_timeout: Duration::from_secs(raw.shutdown_timeout_seconds),
     })
 }
@@ -349,7 +336,18 @@ mod tests {
             with("https://vault.example.com/").unwrap().server.public_url.as_deref(),
             Some("https://vault.example.com")
         );
-        for wrong in ["vault.example.com", "https://", "https://a/b", "ftp://a"] {
+        for wrong in [
+            "vault.example.com",
+            "https://",
+            "https://a/b",
+            "https://a?b",
+            "https://user@a",
+            "ftp://a",
+            "https://a:b:c",
+            "https://:8080",
+            "https://a:99999",
+            "https://exa\"mple",
+        ] {
             assert!(with(wrong).is_err(), "{wrong}");
         }
     }

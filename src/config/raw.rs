@@ -31,6 +31,7 @@ pub(super) struct RawServer {
     pub(super) public_url: String,
     pub(super) trusted_proxies: String,
     pub(super) workers: usize,
+    pub(super) keep_alive_seconds: u64,
     pub(super) shutdown_timeout_seconds: u64,
 }
 
@@ -150,6 +151,7 @@ impl RawServer {
             ("server.public_url", self.public_url.clone()),
             ("server.trusted_proxies", self.trusted_proxies.clone()),
             ("server.workers", self.workers.to_string()),
+            ("server.keep_alive_seconds", self.keep_alive_seconds.to_string()),
             (
                 "server.shutdown_timeout_seconds",
                 self.shutdown_timeout_seconds.to_string(),

@@ -6,8 +6,34 @@ use std::thread::available_parallelism;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::error::ConfigError;
+
+/// Scheme, host and port, as a URL begins; none where the setting is empty.
+pub(super) fn origin(key: &'static str, text: &str) -> Result<Option<String>, ConfigError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Url::parse(text)
+        .ok()
+        .filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && !text.contains(['"', '\\', '<', '>', '{', '}', '|', '^', '`'])
+        })
+        .map(|url| Some(url.origin().ascii_serialization()))
+        .ok_or_else(|| {
+            invalid(
+                key,
+                "give scheme and host alone, such as https://vault.internal.example.com",
+            )
+        })
+}
 
 /// Addresses and networks with commas between.
 pub(super) fn networks(key: &'static str, text: &str) -> Result<Vec<IpNet>, ConfigError> {

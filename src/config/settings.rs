@@ -42,6 +42,8 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve HTTP.
     pub workers: usize,
+    /// How long a connection may rest between two requests.
+    pub keep_alive: Duration,
     /// How long requests under way may take to finish at the end.
     pub shutdown_timeout: Duration,
 }

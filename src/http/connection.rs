@@ -7,12 +7,14 @@
 
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// Makes the whole answer, head and body, from the bare head that the parser wrote.
@@ -32,6 +34,8 @@ const OUR_MARK: &str = "\r\ntwilio-request-id: ";
 pub(super) struct Patience {
     /// Until what it sends outside a request has become one.
     pub(super) head: Duration,
+    /// Between two requests, and for the rest of one whose answer has gone out.
+    pub(super) rest: Duration,
     /// While it takes nothing of an answer.
     pub(super) stall: Duration,
     /// After a refusal that it may not have read, while it still sends.
@@ -76,11 +80,20 @@ pub(super) struct Connection<T> {
     activity: Activity,
     /// How many requests had begun when it was looked at last.
     begun: u64,
-    /// Runs while there is something that no request has taken.
+    /// Runs while no request is under way: shorter once there is something that no request has taken.
     unclaimed: Option<Pin<Box<Sleep>>>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     told: Option<Told>,
+}
+
+/// The address at this end of a connection, which a client without a word for it has called.
+pub(super) struct LocalAddress(pub(super) SocketAddr);
+
+impl Connection<TcpStream> {
+    pub(super) fn local_address(&self) -> Option<LocalAddress> {
+        self.io.local_addr().ok().map(LocalAddress)
+    }
 }
 
 /// What stands in the place of a bare answer.
@@ -121,8 +134,15 @@ impl<T> Connection<T> {
         if counts.under_way.get() > 0 {
             return false;
         }
-        if has_read && self.unclaimed.is_none() {
-            self.unclaimed = Some(Box::pin(sleep(self.patience.head)));
+        let time = match (has_read, begun) {
+            (true, _) => self.patience.head,
+            (false, 0) => return false,
+            (false, _) => self.patience.rest,
+        };
+        let fresh = sleep(time);
+        let ends_sooner = |running: &Pin<Box<Sleep>>| fresh.deadline() < running.deadline();
+        if self.unclaimed.as_ref().is_none_or(ends_sooner) {
+            self.unclaimed = Some(Box::pin(fresh));
         }
         self.unclaimed
             .as_mut()
@@ -200,6 +220,8 @@ fn bare_answer(bytes: &[u8]) -> Option<(&[u8], &str)> {
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        // An answer may be the last that happens here: from now on the client's time runs.
+        let _ = this.is_too_slow(context, false);
         match bare_answer(bytes) {
             None => this.write(context, bytes),
             Some(([], bare_head)) => {
@@ -249,6 +271,7 @@ mod tests {
 
     const PATIENCE: Patience = Patience {
         head: Duration::from_secs(3),
+        rest: Duration::from_secs(20),
         stall: Duration::from_secs(5),
         linger: Duration::from_secs(2),
     };

@@ -12,6 +12,7 @@ pub(super) struct Description {
     pub(super) takes_page: bool,
     pub(super) headers: &'static [RequestHeader],
     pub(super) success: Success,
+    /// Beside those that every operation has.
     pub(super) errors: &'static [ErrorCode],
 }
 
@@ -54,11 +55,9 @@ pub(super) static LIST: Description = Description {
     headers: &[],
     success: Success::Page,
     errors: &[
-        ErrorCode::InvalidRequest,
         ErrorCode::Unauthenticated,
         ErrorCode::Suspended,
         ErrorCode::TooManyRequests,
-        ErrorCode::HeadTooLarge,
         ErrorCode::Internal,
         ErrorCode::Unavailable,
     ],
@@ -72,15 +71,12 @@ pub(super) static CREATE: Description = Description {
     headers: &[RequestHeader::IdempotencyKey],
     success: Success::Created,
     errors: &[
-        ErrorCode::InvalidRequest,
         ErrorCode::Unauthenticated,
         ErrorCode::Suspended,
-        ErrorCode::TooSlow,
         ErrorCode::IdempotencyKeyReused,
         ErrorCode::BodyTooLarge,
         ErrorCode::UnsupportedMediaType,
         ErrorCode::TooManyRequests,
-        ErrorCode::HeadTooLarge,
         ErrorCode::Internal,
         ErrorCode::Unavailable,
     ],
@@ -94,13 +90,11 @@ pub(super) static FETCH: Description = Description {
     headers: &[RequestHeader::IfMatch],
     success: Success::Credential,
     errors: &[
-        ErrorCode::InvalidRequest,
         ErrorCode::Unauthenticated,
         ErrorCode::Suspended,
         ErrorCode::NotFound,
         ErrorCode::PreconditionFailed,
         ErrorCode::TooManyRequests,
-        ErrorCode::HeadTooLarge,
         ErrorCode::Internal,
         ErrorCode::Unavailable,
     ],
@@ -114,16 +108,13 @@ pub(super) static UPDATE: Description = Description {
     headers: &[RequestHeader::IfMatch],
     success: Success::Credential,
     errors: &[
-        ErrorCode::InvalidRequest,
         ErrorCode::Unauthenticated,
         ErrorCode::Suspended,
         ErrorCode::NotFound,
-        ErrorCode::TooSlow,
         ErrorCode::PreconditionFailed,
         ErrorCode::BodyTooLarge,
         ErrorCode::UnsupportedMediaType,
         ErrorCode::TooManyRequests,
-        ErrorCode::HeadTooLarge,
         ErrorCode::Internal,
         ErrorCode::Unavailable,
     ],
@@ -146,7 +137,7 @@ pub(super) static ALIVE: Description = Description {
     takes_page: false,
     headers: &[],
     success: Success::Health,
-    errors: &[ErrorCode::HeadTooLarge],
+    errors: &[],
 };
 
 pub(super) static READY: Description = Description {
@@ -156,5 +147,5 @@ pub(super) static READY: Description = Description {
     takes_page: false,
     headers: &[],
     success: Success::Health,
-    errors: &[ErrorCode::HeadTooLarge],
+    errors: &[],
 };

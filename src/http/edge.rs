@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -44,7 +44,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     let _under_way = request.request().conn_data::<Activity>().map(Activity::begin);
     let ends = Ends::of(request.head(), &state.server.trusted_proxies);
     if ends.has_disbelieved {
-        state.warn_of_forgotten_proxy();
+        state.warn_of_forgotten_proxy(ends.source);
     }
     let request_sid = RequestSid::generate().map_err(|error| ApiError::from(VaultError::from(error)))?;
     let meta = RequestMeta::new(request_sid, ends);
@@ -52,11 +52,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     let span = tracing::info_span!("request", request_sid = meta.request_sid.as_str());
 
     async {
-        let mut response = if head_bytes(request.head()) > state.limits.head_bytes {
-            request.error_response(ApiError::new(ErrorCode::HeadTooLarge))
-        } else {
-            next.call(request).await?.map_into_boxed_body()
-        };
+        let mut response = next.call(request).await?.map_into_boxed_body();
         let mut error_code = None;
         if response.status().is_client_error() || response.status().is_server_error() {
             let error = finish_error(&meta, &state, &response).await;
@@ -214,16 +210,6 @@ fn known_method(method: &Method) -> &str {
         }
         _ => "other",
     }
-}
-
-/// What the head of a request takes.
-fn head_bytes(head: &RequestHead) -> usize {
-    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let headers = head
-        .headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len());
-    target + headers.sum::<usize>()
 }
 
 /// Counts the requests under way, for as long as this lives.

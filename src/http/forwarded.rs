@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName};
 use ipnet::IpNet;
+use url::Url;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -19,9 +20,34 @@ pub(super) struct Ends {
     /// `http` or `https`.
     pub(super) scheme: &'static str,
     /// The host and port that the client asked.
-    pub(super) host: Option<String>,
+    pub(super) host: Host,
     /// Whether somebody who is not trusted said otherwise: an attempt, or a proxy that the settings forgot.
     pub(super) has_disbelieved: bool,
+}
+
+/// What a request says of the host that it asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Host {
+    /// Nothing, as HTTP/1.0 may.
+    Unsaid,
+    /// This host and port.
+    Said(String),
+    /// Something that is no host and port, and is repeated to nobody.
+    Unusable,
+}
+
+impl Host {
+    /// SDKs send credentials to where this points: it must be a name or an address (RFC 3986, section 3.2) and nothing
+    /// that could begin a path or a user name.
+    fn parse(text: &str) -> Self {
+        let is_of_a_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        let parses = || Url::parse(&format!("http://{text}/")).is_ok_and(|url| url.path() == "/");
+        if text.bytes().all(is_of_a_host) && !text.ends_with(':') && parses() {
+            Self::Said(text.to_owned())
+        } else {
+            Self::Unusable
+        }
+    }
 }
 
 impl Ends {
@@ -37,7 +63,7 @@ impl Ends {
                 .authority()
                 .map(|authority| authority.as_str().to_owned())
                 .or_else(|| last(headers, &HOST))
-                .filter(|host| is_host(host)),
+                .map_or(Host::Unsaid, |host| Host::parse(&host)),
             has_disbelieved: false,
         };
         if !peer.is_some_and(is_trusted) {
@@ -57,8 +83,8 @@ impl Ends {
         if last(headers, &FORWARDED_PROTO).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
             ends.scheme = "https";
         }
-        if let Some(host) = last(headers, &FORWARDED_HOST).filter(|host| is_host(host)) {
-            ends.host = Some(host);
+        if let Some(host) = last(headers, &FORWARDED_HOST) {
+            ends.host = Host::parse(&host);
         }
         ends
     }
@@ -90,17 +116,9 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// The last value of a header that may be a list: what the nearest proxy said.
 fn last(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let value = headers.get_all(name).last()?.to_str().ok()?;
+    // What is no text is no host either.
+    let value = headers.get_all(name).last()?.to_str().unwrap_or("?");
     value.rsplit(',').next().map(|value| value.trim().to_owned())
-}
-
-/// RFC 3986 host and port, without anything that could begin a path or a user name: SDKs send credentials to where this
-/// points.
-fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 
 #[cfg(test)]
@@ -137,7 +155,7 @@ mod tests {
         let expected = Ends {
             source: Some("192.0.2.1".parse().unwrap()),
             scheme: "http",
-            host: Some("vault.internal:8080".to_owned()),
+            host: Host::Said("vault.internal:8080".to_owned()),
             has_disbelieved: true,
         };
         assert_eq!(seen, expected);
@@ -157,7 +175,7 @@ mod tests {
         let expected = Ends {
             source: Some("198.51.100.1".parse().unwrap()),
             scheme: "https",
-            host: Some("chat.vault.example.com".to_owned()),
+            host: Host::Said("chat.vault.example.com".to_owned()),
             has_disbelieved: false,
         };
         assert_eq!(seen, expected);
@@ -179,9 +197,29 @@ mod tests {
 
     #[test]
     fn a_host_that_could_lead_elsewhere_is_not_believed() {
-        assert!(is_host("127.0.0.1:8080") && is_host("[::1]:8080") && is_host("vault.internal.example.com"));
-        for wrong in ["", "a/b", "user@host", "host?x", "a b"] {
-            assert!(!is_host(wrong), "{wrong}");
+        for host in [
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "vault.internal.example.com",
+            "push_vault",
+            "pushvault:8080",
+        ] {
+            assert_eq!(Host::parse(host), Host::Said(host.to_owned()));
+        }
+        for wrong in [
+            "",
+            "a/b",
+            "user@host",
+            "host?x",
+            "a b",
+            "a:b:c]",
+            "host:",
+            "host:99999",
+            ":8080",
+            "[::1",
+            "é",
+        ] {
+            assert_eq!(Host::parse(wrong), Host::Unusable, "{wrong}");
         }
     }
 }

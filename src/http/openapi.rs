@@ -34,6 +34,9 @@ const BASIC: &str = "accountSid_authToken";
 /// The parameter of a path below a list.
 const SID: &str = "Sid";
 
+/// What the head of any request may be refused with.
+const EVERYWHERE: &[ErrorCode] = &[ErrorCode::InvalidRequest, ErrorCode::TooSlow, ErrorCode::HeadTooLarge];
+
 const JSON: &str = "application/json";
 
 /// The contract's media type of a body; JSON is an extension.
@@ -137,7 +140,9 @@ fn describe(description: &'static Description, place: Place, has_sid: bool) -> O
     if description.success == Success::Health {
         operation = operation.response("503", json_response("Not ready", "Health"));
     }
-    for code in description.errors {
+    // On a host whose product does not have the version there is no such path.
+    let by_host = matches!(place, Place::Bare(_)).then_some(&ErrorCode::NotFound);
+    for code in description.errors.iter().chain(EVERYWHERE).chain(by_host) {
         operation = operation.response(code.status().as_u16().to_string(), refusal(*code));
     }
     operation

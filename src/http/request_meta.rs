@@ -7,8 +7,8 @@ use std::rc::Rc;
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, USER_AGENT};
 
-use super::forwarded::Ends;
-use super::surface::HostProduct;
+use super::forwarded::{Ends, Host};
+use super::surface;
 use crate::domain::audit::{Actor, RequestContext};
 use crate::domain::principal::Principal;
 use crate::domain::sid::{AccountSid, RequestSid};
@@ -58,14 +58,24 @@ impl RequestMeta {
     }
 
     /// The product that the host names.
-    pub(super) fn host_product(&self) -> HostProduct {
-        HostProduct::of(self.ends.host.as_deref().unwrap_or_default())
+    pub(super) fn host_product(&self) -> Option<&'static str> {
+        match &self.ends.host {
+            Host::Said(host) => surface::product_of_host(host),
+            Host::Unsaid | Host::Unusable => None,
+        }
+    }
+
+    /// Whether the request names a host that is none.
+    pub(super) fn has_unusable_host(&self) -> bool {
+        self.ends.host == Host::Unusable
     }
 
     /// The origin that the caller used, as far as the request tells it.
     pub(super) fn origin(&self) -> Option<String> {
-        let host = self.ends.host.as_ref()?;
-        Some(format!("{}://{host}", self.ends.scheme))
+        match &self.ends.host {
+            Host::Said(host) => Some(format!("{}://{host}", self.ends.scheme)),
+            Host::Unsaid | Host::Unusable => None,
+        }
     }
 
     /// What a mutation by this request is recorded with.

@@ -9,7 +9,7 @@ use super::description;
 use super::handlers::{credentials, documentation, health, other};
 use super::operation::{Matched, Operation, Place};
 use super::request_meta::RequestMeta;
-use super::surface::{BARE_PATHS, SURFACES, Surface};
+use super::surface::{BARE_PATHS, SURFACES, Surface, on_bare_path};
 use crate::domain::audit::Action;
 
 static LIST_OPERATIONS: [Operation; 2] = [
@@ -140,7 +140,7 @@ fn is_on_host(context: &guard::GuardContext<'_>, default: &'static Surface) -> b
     context
         .req_data()
         .get::<RequestMeta>()
-        .is_some_and(|meta| meta.host_product().on_bare_path(default).is_some())
+        .is_some_and(|meta| on_bare_path(meta.host_product(), default).is_some())
 }
 
 /// A route as the coverage tests see it.

@@ -26,9 +26,6 @@ use crate::service::Vault;
 /// would else never read it.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long a connection may rest between two requests.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
-
 /// Why the service does not listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -65,7 +62,7 @@ impl Server {
         let listener = TcpListener::bind(settings.listen).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         Ok(Self {
-            state: Data::new(AppState::new(vault, settings, limits, address, openapi::document())),
+            state: Data::new(AppState::new(vault, settings, limits, openapi::document())),
             address,
             listener,
         })
@@ -92,8 +89,10 @@ impl Server {
             // Signals are the composition root's business: `dev` stops Postgres after the server.
             .disable_signals()
             .listen("pushvault", listener, move || {
+                let keep_alive = state.server.keep_alive;
                 let patience = Patience {
                     head: state.limits.head_time,
+                    rest: keep_alive + state.limits.head_time,
                     stall: state.limits.stall_time,
                     linger: LINGER,
                 };
@@ -109,11 +108,16 @@ impl Server {
                         let draining = draining.clone();
                         async move { draining.notified().await }
                     })
-                    .keep_alive(KEEP_ALIVE)
+                    .keep_alive(keep_alive)
                     .client_request_timeout(patience.head)
                     .client_disconnect_timeout(LINGER)
                     .local_addr(address)
-                    .on_connect_ext(|io: &Connection<TcpStream>, data| drop(data.insert(io.activity())))
+                    .on_connect_ext(|io: &Connection<TcpStream>, data| {
+                        data.insert(io.activity());
+                        if let Some(address) = io.local_address() {
+                            data.insert(address);
+                        }
+                    })
                     .h1(map_config(app, |()| AppConfig::default()));
                 fn_service(move |io: TcpStream| async move {
                     let peer = io.peer_addr().ok();

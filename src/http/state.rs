@@ -1,9 +1,11 @@
 //! What every worker shares.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Once};
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 use utoipa::openapi::OpenApi;
 
@@ -15,46 +17,38 @@ pub(super) struct AppState {
     pub(super) vault: Arc<Vault>,
     pub(super) server: ServerSettings,
     pub(super) limits: LimitSettings,
-    /// Where it listens, for answers to requests that name no host.
-    pub(super) address: SocketAddr,
     /// The OpenAPI document.
     pub(super) openapi: OpenApi,
     pub(super) concurrent_requests: AtomicUsize,
-    /// Runs once: what it says of a proxy is said of every request.
-    forgotten_proxy: Once,
+    /// How often the operator is told of a proxy that the settings forgot.
+    forgotten_proxy: DefaultDirectRateLimiter,
     runtime: Handle,
 }
 
 impl AppState {
     /// State for workers whose use cases run on the present runtime.
-    pub(super) fn new(
-        vault: Arc<Vault>,
-        server: &ServerSettings,
-        limits: &LimitSettings,
-        address: SocketAddr,
-        openapi: OpenApi,
-    ) -> Self {
+    pub(super) fn new(vault: Arc<Vault>, server: &ServerSettings, limits: &LimitSettings, openapi: OpenApi) -> Self {
         Self {
             vault,
             server: server.clone(),
             limits: limits.clone(),
-            address,
             openapi,
             concurrent_requests: AtomicUsize::new(0),
-            forgotten_proxy: Once::new(),
+            forgotten_proxy: RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN)),
             runtime: Handle::current(),
         }
     }
 
-    /// Tells the operator, once, that somebody sends forwarded headers who is not trusted to.
-    pub(super) fn warn_of_forgotten_proxy(&self) {
-        self.forgotten_proxy.call_once(|| {
+    /// Tells the operator, once an hour, that somebody sends forwarded headers who is not trusted to.
+    pub(super) fn warn_of_forgotten_proxy(&self, source: Option<IpAddr>) {
+        if self.forgotten_proxy.check().is_ok() {
             tracing::warn!(
                 setting = "server.trusted_proxies",
+                source_address = source.map(tracing::field::display),
                 "forwarded headers came from an address that is not trusted, and were not believed: if it is a proxy \
                  of yours, name it, or URLs in answers and the limits on addresses will be wrong"
             );
-        });
+        }
     }
 
     /// Runs a use case on the main runtime, where the connections to the database live: they outlast every worker, and a

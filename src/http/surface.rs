@@ -47,32 +47,22 @@ impl Surface {
     }
 }
 
-/// What the first label of a host says: `notify` in `notify.dublin.ie1.twilio.com`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HostProduct {
-    /// No product.
-    Unnamed,
-    /// This one.
-    Named(&'static str),
+/// The product that the first label of a host names: Notify in `notify.dublin.ie1.twilio.com`.
+pub(super) fn product_of_host(host: &str) -> Option<&'static str> {
+    let label = host.split(['.', ':']).next().unwrap_or_default();
+    SURFACES
+        .iter()
+        .map(|surface| surface.product)
+        .find(|product| product.eq_ignore_ascii_case(label))
 }
 
-impl HostProduct {
-    pub(super) fn of(host: &str) -> Self {
-        let label = host.split(['.', ':']).next().unwrap_or_default();
-        SURFACES
+/// The surface of a bare path on a host that names this product; none where the product does not have that version.
+pub(super) fn on_bare_path(product: Option<&str>, default: &'static Surface) -> Option<&'static Surface> {
+    match product {
+        None => Some(default),
+        Some(product) => SURFACES
             .iter()
-            .find(|surface| surface.product.eq_ignore_ascii_case(label))
-            .map_or(Self::Unnamed, |surface| Self::Named(surface.product))
-    }
-
-    /// The surface of a bare path on this host; none where the product does not have that version.
-    pub(super) fn on_bare_path(self, default: &'static Surface) -> Option<&'static Surface> {
-        match self {
-            Self::Unnamed => Some(default),
-            Self::Named(product) => SURFACES
-                .iter()
-                .find(|surface| surface.product == product && surface.version == default.version),
-        }
+            .find(|surface| surface.product == product && surface.version == default.version),
     }
 }
 
@@ -89,7 +79,7 @@ mod tests {
             ("ip-messaging", "ip-messaging"),
             ("chat:8080", "chat"),
         ] {
-            assert_eq!(HostProduct::of(host), HostProduct::Named(product), "{host}");
+            assert_eq!(product_of_host(host), Some(product), "{host}");
         }
         for host in [
             "",
@@ -98,13 +88,13 @@ mod tests {
             "vault.chat.internal",
             "chats.example.com",
         ] {
-            assert_eq!(HostProduct::of(host), HostProduct::Unnamed, "{host}");
+            assert_eq!(product_of_host(host), None, "{host}");
         }
     }
 
     #[test]
     fn a_bare_path_is_on_the_product_of_the_host_decision_26() {
-        let on = |host: &str, default: &'static Surface| HostProduct::of(host).on_bare_path(default);
+        let on = |host: &str, default: &'static Surface| on_bare_path(product_of_host(host), default);
         assert_eq!(on("localhost", &BARE_PATHS[0]), Some(&CHAT_V2));
         assert_eq!(on("localhost", &BARE_PATHS[1]), Some(&NOTIFY_V1));
         assert_eq!(

@@ -5,14 +5,15 @@
 //! runs off the event loop, a few at a time.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use moka::sync::Cache;
 use pushvault_crypto::{Argon2Cost, CryptoError, MacKey, hash_token, verify_token};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::VaultError;
-use super::rate_limit::RateLimits;
+use super::rate_limit::{Attempt, RateLimits};
 use crate::config::{AuthenticationSettings, RateLimitSettings};
 use crate::domain::account::AccountStatus;
 use crate::domain::principal::{Login, Principal};
@@ -24,13 +25,13 @@ const MATCHED_TAG: &[u8] = b"pushvault/v1/token-memo";
 /// Verifies secrets against hashes.
 pub(super) struct Authenticator {
     cost: Argon2Cost,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Pairs of hash and secret that matched, by a keyed digest. The key is made at start and never stored.
     matched: Cache<[u8; 32], ()>,
     matched_key: MacKey,
     /// The hash of a secret that nobody has: an unknown user name costs what a wrong secret costs.
     nobody: String,
-    limits: Option<RateLimits>,
+    limits: Option<Arc<RateLimits>>,
 }
 
 impl Authenticator {
@@ -41,14 +42,14 @@ impl Authenticator {
         let nobody = pushvault_crypto::generate_token()?;
         Ok(Self {
             cost: settings.argon2,
-            running: Semaphore::new(settings.argon2_concurrency),
+            running: Arc::new(Semaphore::new(settings.argon2_concurrency)),
             matched: Cache::builder()
                 .max_capacity(settings.memo_entries)
                 .time_to_idle(settings.memo_time)
                 .build(),
             matched_key: MacKey::generate()?,
             nobody: hash_token(nobody.expose_secret(), settings.argon2)?,
-            limits: limits.map(RateLimits::new),
+            limits: limits.map(|limits| Arc::new(RateLimits::new(limits))),
         })
     }
 
@@ -59,34 +60,35 @@ impl Authenticator {
         address: Option<IpAddr>,
         login: Option<&Login>,
     ) -> Result<Principal, VaultError> {
-        let limits = self.limits.as_ref();
-        let of_address = limits.zip(address);
-        if let Some((limits, address)) = of_address {
+        let door = self.door(address, login);
+        if let (Some(limits), Some(address)) = (&self.limits, address) {
             limits.request_of_address(address)?;
         }
-        let result = self.identify(store, of_address, login).await;
-        match (&result, limits) {
-            (Ok(principal), Some(limits)) => limits.request_of_account(principal.account_sid())?,
-            (Err(VaultError::Unauthenticated { .. }), _) => {
-                if let Some((limits, address)) = of_address {
-                    limits.failed(address);
-                }
-            }
-            _ => {}
+        let result = match login {
+            Some(login) => self.identify(store, &door, login).await,
+            None => door.may_try().and_then(|()| {
+                door.failed();
+                Err(VaultError::Unauthenticated { claimed: None })
+            }),
+        };
+        if let (Some(limits), Ok(principal) | Err(VaultError::Suspended(principal))) = (&self.limits, &result) {
+            limits.request_of_account(principal.account_sid())?;
         }
         result
     }
 
-    async fn identify(
-        &self,
-        store: &Store,
-        of_address: Option<(&RateLimits, IpAddr)>,
-        login: Option<&Login>,
-    ) -> Result<Principal, VaultError> {
-        let Some(Login { user_name, secret }) = login else {
-            may_try(of_address)?;
-            return Err(VaultError::Unauthenticated { claimed: None });
-        };
+    fn door(&self, address: Option<IpAddr>, login: Option<&Login>) -> Door {
+        let sid = login.map(|login| login.user_name.as_str());
+        let sid = sid.filter(|name| ApiKeySid::parse(name).is_ok() || AccountSid::parse(name).is_ok());
+        Door(
+            self.limits
+                .clone()
+                .zip(address.map(|address| Attempt::new(address, sid.map(str::to_owned)))),
+        )
+    }
+
+    async fn identify(&self, store: &Store, door: &Door, login: &Login) -> Result<Principal, VaultError> {
+        let Login { user_name, secret } = login;
         let nobody = self.nobody.as_str();
         let (record, api_key_sid) = if let Ok(api_key_sid) = ApiKeySid::parse(user_name) {
             (store.api_key_for_authentication(&api_key_sid).await?, Some(api_key_sid))
@@ -104,7 +106,7 @@ impl Authenticator {
             }
             (None, None) => vec![nobody, nobody],
         };
-        let matches = self.matches_any(of_address, secret, &hashes).await?;
+        let matches = self.matches_any(door, secret, &hashes).await?;
         let Some(record) = record else {
             return Err(VaultError::Unauthenticated { claimed: None });
         };
@@ -136,16 +138,12 @@ impl Authenticator {
     /// Hashes a new secret.
     async fn hash(&self, secret: &SecretString) -> Result<String, VaultError> {
         let (secret, cost) = (secret.clone(), self.cost);
-        self.run(move || hash_token(secret.expose_secret(), cost)).await
+        let permit = self.permit().await?;
+        off_the_event_loop(permit, move || hash_token(secret.expose_secret(), cost)).await
     }
 
     /// Whether the secret matches any of the hashes. When it matches none, every one of them has cost an Argon2 run.
-    async fn matches_any(
-        &self,
-        of_address: Option<(&RateLimits, IpAddr)>,
-        secret: &SecretString,
-        hashes: &[&str],
-    ) -> Result<bool, VaultError> {
+    async fn matches_any(&self, door: &Door, secret: &SecretString, hashes: &[&str]) -> Result<bool, VaultError> {
         let digests: Vec<_> = hashes
             .iter()
             .map(|hash| {
@@ -153,36 +151,77 @@ impl Authenticator {
                     .digest(&[MATCHED_TAG, hash.as_bytes(), secret.expose_secret().as_bytes()])
             })
             .collect();
+        // A secret that was right a moment ago is taken from anywhere; a new one not from where guesses come from.
         if digests.iter().any(|digest| self.matched.contains_key(digest)) {
             return Ok(true);
         }
-        // A secret that was right a moment ago is taken from anywhere; a new one not from where guesses come from.
-        may_try(of_address)?;
-        for (hash, digest) in hashes.iter().zip(digests) {
-            let (secret, hash) = (secret.clone(), (*hash).to_owned());
-            if self.run(move || verify_token(secret.expose_secret(), &hash)).await? {
-                self.matched.insert(digest, ());
-                return Ok(true);
+        door.may_try()?;
+        let permit = self.permit().await?;
+        // While it waited, those before it may have failed too often.
+        door.may_try()?;
+        let hashes: Vec<_> = hashes.iter().map(|&hash| hash.to_owned()).collect();
+        let (secret, door) = (secret.clone(), door.clone());
+        let matching = off_the_event_loop(permit, move || {
+            let matching = first_match(secret.expose_secret(), &hashes);
+            // Counted here, where the work is done: a caller that hangs up, or whose time is over, has failed all the same.
+            if let Ok(None) = matching {
+                door.failed();
             }
+            matching
+        })
+        .await?;
+        if let Some(digest) = matching.and_then(|index| digests.get(index)) {
+            self.matched.insert(*digest, ());
         }
-        Ok(false)
+        Ok(matching.is_some())
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, CryptoError> + Send + 'static,
-    ) -> Result<T, VaultError> {
-        let _permit = self.running.acquire().await.map_err(|_| VaultError::Interrupted)?;
-        Ok(tokio::task::spawn_blocking(work)
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, VaultError> {
+        Arc::clone(&self.running)
+            .acquire_owned()
             .await
-            .map_err(|_| VaultError::Interrupted)??)
+            .map_err(|_| VaultError::Interrupted)
     }
 }
 
-/// Refuses an address that failed too often.
-fn may_try(of_address: Option<(&RateLimits, IpAddr)>) -> Result<(), VaultError> {
-    match of_address {
-        Some((limits, address)) => limits.may_verify(address),
-        None => Ok(()),
+/// Where an attempt comes from, and the limits that it is held against; neither for the operator's commands.
+#[derive(Clone)]
+struct Door(Option<(Arc<RateLimits>, Attempt)>);
+
+impl Door {
+    fn may_try(&self) -> Result<(), VaultError> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |(limits, attempt)| limits.may_try(attempt))
     }
+
+    fn failed(&self) {
+        if let Some((limits, attempt)) = &self.0 {
+            limits.failed(attempt);
+        }
+    }
+}
+
+/// Which hash a secret matches.
+fn first_match(secret: &str, hashes: &[String]) -> Result<Option<usize>, CryptoError> {
+    for (index, hash) in hashes.iter().enumerate() {
+        if verify_token(secret, hash)? {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+/// Runs work that takes a processor for itself. It keeps its permit to the end, also when nobody waits for it any more.
+async fn off_the_event_loop<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    work: impl FnOnce() -> Result<T, CryptoError> + Send + 'static,
+) -> Result<T, VaultError> {
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    })
+    .await
+    .map_err(|_| VaultError::Interrupted)?
+    .map_err(VaultError::from)
 }

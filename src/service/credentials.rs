@@ -1,7 +1,7 @@
 //! Credentials: create, fetch, update, delete. Listing them is in `listing`.
 
 use super::error::VaultError;
-use super::keyring::VersionContext;
+use super::keyring::{VersionContext, VersionedKey};
 use super::validation::log_findings;
 use super::vault::Vault;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext, credential_metadata};
@@ -47,7 +47,8 @@ impl Vault {
             sandbox: new.sandbox,
             version: 1,
         };
-        let envelope = self.keyring.seal(&self.store, scope, &version, &new.secrets).await?;
+        let primary = self.keyring.primary(&self.store, scope).await?;
+        let envelope = self.keyring.seal(&primary, scope, &version, &new.secrets)?;
 
         let mut change = self.store.begin().await?;
         let row = NewCredentialRow {
@@ -120,7 +121,7 @@ impl Vault {
         if changes.is_empty() {
             return Ok(present);
         }
-        self.keyring.prepare(&self.store, scope).await?;
+        let primary = self.keyring.primary(&self.store, scope).await?;
 
         let mut change = self.store.begin().await?;
         let before = required(change.lock_credential(scope, credential_sid).await?, precondition)?;
@@ -133,14 +134,18 @@ impl Vault {
         changed_fields.extend((after.friendly_name != before.friendly_name).then_some("FriendlyName"));
         changed_fields.extend((after.sandbox != before.sandbox).then_some("Sandbox"));
         changed_fields.extend(secret_names(&changes.secrets));
+        if changed_fields.is_empty() {
+            // What it names is so already: nothing is changed, and no tag that somebody holds grows stale.
+            return Ok(before);
+        }
         let mut findings = Vec::new();
         let envelope_digest = if changes.has_secrets() || after.sandbox != before.sandbox {
             after.current_version += 1;
             let present = change.present_version(&before).await?;
-            let old = self.keyring.open(&self.store, scope, &present).await?;
+            let old = self.keyring.open(&self.store, &primary, scope, &present).await?;
             let secrets = merged(changes.secrets, old);
             findings = self.examine(after.push_service, after.sandbox, &secrets)?;
-            Some(self.add_version(&mut change, scope, &after, &secrets).await?)
+            Some(self.add_version(&mut change, &primary, scope, &after, &secrets).await?)
         } else {
             None
         };
@@ -186,6 +191,7 @@ impl Vault {
     async fn add_version(
         &self,
         change: &mut UnitOfWork,
+        primary: &VersionedKey,
         scope: &AccountScope,
         after: &Credential,
         secrets: &SecretMaterial,
@@ -196,7 +202,7 @@ impl Vault {
             sandbox: after.sandbox,
             version: after.current_version,
         };
-        let envelope = self.keyring.seal(&self.store, scope, &context, secrets).await?;
+        let envelope = self.keyring.seal(primary, scope, &context, secrets)?;
         let digest = envelope.digest();
         change
             .insert_version(&CredentialVersion {

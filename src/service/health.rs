@@ -1,30 +1,20 @@
 //! Whether the vault could serve a request now.
 
+use super::readiness::Readiness;
 use super::vault::Vault;
 use crate::store::SchemaState;
 use crate::telemetry::chain;
 
-/// What a request would need, each by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Readiness {
-    /// Postgres answers.
-    pub database: bool,
-    /// The schema has what this binary needs.
-    pub schema: bool,
-    /// The root key in memory is the one that the database expects.
-    pub keyring: bool,
-}
-
-impl Readiness {
-    /// Whether all of it is there.
-    pub fn is_ready(self) -> bool {
-        self.database && self.schema && self.keyring
-    }
-}
-
 impl Vault {
-    /// Looks at everything that a request would need.
+    /// Looks at everything that a request would need. Whoever asks while somebody else's look is under way gets the answer
+    /// of that one: however many ask, one connection to the database is kept busy.
     pub async fn readiness(&self) -> Readiness {
+        let readiness = self.looks.get_with((), self.look()).await;
+        self.looks.invalidate(&()).await;
+        readiness
+    }
+
+    async fn look(&self) -> Readiness {
         if let Err(error) = self.store.ping().await {
             tracing::warn!(cause = chain(&error), "not ready: the database does not answer");
             return Readiness {

@@ -31,7 +31,8 @@ pub(super) struct Keyring {
     primaries: Cache<AccountSid, Arc<VersionedKey>>,
 }
 
-struct VersionedKey {
+/// An account key and which of the account's it is.
+pub(super) struct VersionedKey {
     version: i32,
     key: AccountKey,
 }
@@ -105,17 +106,16 @@ impl Keyring {
     }
 
     /// Seals the secrets of one version under the account's primary key.
-    pub(super) async fn seal(
+    pub(super) fn seal(
         &self,
-        store: &Store,
+        primary: &VersionedKey,
         scope: &AccountScope,
         version: &VersionContext<'_>,
         secrets: &SecretMaterial,
     ) -> Result<Envelope, VaultError> {
-        let account_key = self.primary(store, scope).await?;
         Ok(pushvault_crypto::seal(
-            &account_key.key,
-            positive(account_key.version)?,
+            &primary.key,
+            positive(primary.version)?,
             &self.context(scope, version)?,
             secrets,
         )?)
@@ -126,14 +126,14 @@ impl Keyring {
     pub(super) async fn open(
         &self,
         store: &Store,
+        primary: &Arc<VersionedKey>,
         scope: &AccountScope,
         version: &CredentialVersion,
     ) -> Result<SecretMaterial, VaultError> {
         let key_version =
             i32::try_from(version.envelope.account_key_version()?).map_err(|_| CryptoError::MalformedEnvelope)?;
-        let primary = self.primary(store, scope).await?;
         let account_key = if primary.version == key_version {
-            primary
+            Arc::clone(primary)
         } else {
             self.unwrap(scope, &store.account_key(scope, key_version).await?)?
         };
@@ -150,13 +150,9 @@ impl Keyring {
         )?)
     }
 
-    /// Has the account's primary key in memory before a change begins, so that nobody who holds a connection to the
-    /// database waits for a second one.
-    pub(super) async fn prepare(&self, store: &Store, scope: &AccountScope) -> Result<(), VaultError> {
-        self.primary(store, scope).await.map(drop)
-    }
-
-    async fn primary(&self, store: &Store, scope: &AccountScope) -> Result<Arc<VersionedKey>, VaultError> {
+    /// The account's primary key, unwrapped. A change asks for it before it begins, so that nobody who holds a connection
+    /// to the database waits for a second one.
+    pub(super) async fn primary(&self, store: &Store, scope: &AccountScope) -> Result<Arc<VersionedKey>, VaultError> {
         if let Some(key) = self.primaries.get(scope.account_sid()) {
             return Ok(key);
         }

@@ -1,14 +1,15 @@
-//! How much one caller may ask for: requests of an address, requests of an account, failed authentications of an address.
+//! How much one caller may ask for: requests of an address, requests of an account, failed authentications.
 //!
 //! The counts are this process's own (GCRA, by `governor`). They bound what strangers cost: Argon2 runs, and rows in the
 //! audit trail, since a refusal of this kind leaves none.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
+use governor::clock::{Clock as _, DefaultClock, QuantaInstant, Reference as _};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
@@ -16,31 +17,62 @@ use super::error::VaultError;
 use crate::config::{Rate, RateLimitSettings};
 use crate::domain::sid::AccountSid;
 
-/// How long an address with too many failures is kept out.
+/// How long who failed too often is kept out.
 const FAILURE_PENALTY: Duration = Duration::from_mins(1);
 
-/// Addresses that are kept out at the same time, at most; beyond, the ones least asked for get their chance early.
+/// How many times as often as under one name an address may fail under all names together.
+const NAMES_OF_AN_ADDRESS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// Who is kept out at the same time, at most; beyond, the ones least asked for get their chance early.
 const FAILURE_PENALTIES: u64 = 100_000;
 
 /// Callers that have rested are forgotten once in so many requests.
 const FORGET_EVERY: u32 = 10_000;
 
+/// Who tries to get in: from where, and under which SID, if it is one. Without a SID nothing is looked up, and so nobody
+/// is kept from anything.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Attempt {
+    network: IpAddr,
+    sid: Option<String>,
+}
+
 /// The limits and the counts.
 pub(super) struct RateLimits {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_account: DefaultKeyedRateLimiter<AccountSid>,
-    failures: DefaultKeyedRateLimiter<IpAddr>,
-    kept_out: Cache<IpAddr, ()>,
+    failures: DefaultKeyedRateLimiter<Attempt>,
+    failures_of_address: DefaultKeyedRateLimiter<IpAddr>,
+    /// Since when; an attempt of any name of a network stands under no name.
+    kept_out: Cache<Kept, QuantaInstant>,
     requests: AtomicU32,
+}
+
+/// Who is kept out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Kept {
+    Attempt(Attempt),
+    Network(IpAddr),
+}
+
+impl Attempt {
+    pub(super) fn new(address: IpAddr, sid: Option<String>) -> Self {
+        Self {
+            network: network(address),
+            sid,
+        }
+    }
 }
 
 impl RateLimits {
     pub(super) fn new(settings: &RateLimitSettings) -> Self {
         let quota = |rate: Rate| Quota::per_second(rate.per_second).allow_burst(rate.burst);
+        let failures = settings.failed_authentications_per_minute;
         Self {
             by_address: RateLimiter::keyed(quota(settings.address)),
             by_account: RateLimiter::keyed(quota(settings.account)),
-            failures: RateLimiter::keyed(Quota::per_minute(settings.failed_authentications_per_minute)),
+            failures: RateLimiter::keyed(Quota::per_minute(failures)),
+            failures_of_address: RateLimiter::keyed(Quota::per_minute(failures.saturating_mul(NAMES_OF_AN_ADDRESS))),
             kept_out: Cache::builder()
                 .max_capacity(FAILURE_PENALTIES)
                 .time_to_live(FAILURE_PENALTY)
@@ -66,21 +98,29 @@ impl RateLimits {
         check(&self.by_account, account_sid)
     }
 
-    /// Whether a secret of this address is worth an Argon2 run.
-    pub(super) fn may_verify(&self, address: IpAddr) -> Result<(), VaultError> {
-        if self.kept_out.contains_key(&network(address)) {
-            return Err(VaultError::TooManyRequests {
-                retry_after: FAILURE_PENALTY,
-            });
+    /// Whether an attempt is worth an Argon2 run, or a row in the audit trail.
+    pub(super) fn may_try(&self, attempt: &Attempt) -> Result<(), VaultError> {
+        let since = self
+            .kept_out
+            .get(&Kept::Attempt(attempt.clone()))
+            .or_else(|| self.kept_out.get(&Kept::Network(attempt.network)));
+        match since {
+            None => Ok(()),
+            Some(since) => Err(VaultError::TooManyRequests {
+                retry_after: FAILURE_PENALTY.saturating_sub(DefaultClock::default().now().duration_since(since).into()),
+            }),
         }
-        Ok(())
     }
 
-    /// Counts a failed authentication.
-    pub(super) fn failed(&self, address: IpAddr) {
-        let network = network(address);
-        if self.failures.check_key(&network).is_err() {
-            self.kept_out.insert(network, ());
+    /// Counts a failed attempt.
+    pub(super) fn failed(&self, attempt: &Attempt) {
+        let now = DefaultClock::default().now();
+        if self.failures.check_key(attempt).is_err() {
+            self.kept_out.insert(Kept::Attempt(attempt.clone()), now);
+        }
+        // One who shows nothing costs nothing, and keeps nobody else out.
+        if attempt.sid.is_some() && self.failures_of_address.check_key(&attempt.network).is_err() {
+            self.kept_out.insert(Kept::Network(attempt.network), now);
         }
     }
 
@@ -91,6 +131,8 @@ impl RateLimits {
         self.by_account.shrink_to_fit();
         self.failures.retain_recent();
         self.failures.shrink_to_fit();
+        self.failures_of_address.retain_recent();
+        self.failures_of_address.shrink_to_fit();
     }
 }
 
@@ -102,7 +144,7 @@ fn check<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) ->
 
 /// Whoever has one IPv6 address has the whole /64 around it.
 fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
+    match address {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address @ IpAddr::V4(_) => address,
     }
@@ -112,7 +154,6 @@ fn network(address: IpAddr) -> IpAddr {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use std::num::NonZeroU32;
 
     fn limits(per_second: u32, burst: u32, failures: u32) -> RateLimits {
         let count = |count| NonZeroU32::new(count).unwrap();
@@ -155,24 +196,52 @@ mod tests {
         limits.request_of_account(&other).unwrap();
     }
 
-    #[test]
-    fn an_address_with_too_many_failures_is_kept_out_and_its_neighbour_is_not() {
-        let limits = limits(100, 100, 2);
-        let (guesser, neighbour) = (address("192.0.2.1"), address("192.0.2.2"));
-        for _ in 0..2 {
-            limits.failed(guesser);
-            limits.may_verify(guesser).unwrap();
-        }
-        limits.failed(guesser);
-        assert!(limits.may_verify(guesser).is_err());
-        limits.may_verify(neighbour).unwrap();
+    fn attempt(address_text: &str, sid: &str) -> Attempt {
+        Attempt::new(address(address_text), Some(sid.to_owned()))
     }
 
     #[test]
-    fn an_ipv6_network_is_one_caller_and_a_mapped_address_is_the_address() {
+    fn a_name_with_too_many_failures_is_kept_out_and_its_neighbour_is_not() {
+        let limits = limits(100, 100, 2);
+        let guesser = attempt("192.0.2.1", "AC1");
+        for _ in 0..2 {
+            limits.failed(&guesser);
+            limits.may_try(&guesser).unwrap();
+        }
+        limits.failed(&guesser);
+        let refused = limits.may_try(&guesser);
+        assert!(matches!(refused, Err(VaultError::TooManyRequests { retry_after })
+                if retry_after <= FAILURE_PENALTY && retry_after > FAILURE_PENALTY / 2));
+        limits.may_try(&attempt("192.0.2.1", "AC2")).unwrap();
+        limits.may_try(&attempt("192.0.2.2", "AC1")).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_tries_many_names_is_kept_out_under_all() {
+        let limits = limits(100, 100, 2);
+        for name in 0..=20 {
+            limits.may_try(&attempt("192.0.2.1", "AC")).unwrap();
+            limits.failed(&attempt("192.0.2.1", &format!("AC{name}")));
+        }
+        assert!(limits.may_try(&attempt("192.0.2.1", "AC")).is_err());
+        limits.may_try(&attempt("192.0.2.2", "AC")).unwrap();
+    }
+
+    #[test]
+    fn one_who_shows_nothing_keeps_nobody_else_out() {
+        let limits = limits(100, 100, 2);
+        let nameless = Attempt::new(address("192.0.2.1"), None);
+        for _ in 0..100 {
+            limits.failed(&nameless);
+        }
+        assert!(limits.may_try(&nameless).is_err());
+        limits.may_try(&attempt("192.0.2.1", "AC")).unwrap();
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_caller() {
         assert_eq!(network(address("2001:db8::1")), network(address("2001:db8::ffff:2")));
         assert_ne!(network(address("2001:db8::1")), network(address("2001:db8:0:1::1")));
-        assert_eq!(network(address("::ffff:192.0.2.1")), address("192.0.2.1"));
     }
 
     #[test]

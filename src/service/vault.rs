@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
+use moka::future::Cache;
+
 use super::authn::Authenticator;
 use super::error::{OpenError, VaultError};
 use super::keyring::Keyring;
+use super::readiness::Readiness;
 use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
 use crate::domain::principal::{Login, Principal};
@@ -16,6 +19,8 @@ pub struct Vault {
     pub(super) keyring: Keyring,
     pub(super) authenticator: Authenticator,
     pub(super) validation: ValidationMode,
+    /// The look at readiness that is under way, if one is.
+    pub(super) looks: Cache<(), Readiness>,
 }
 
 impl Vault {
@@ -31,6 +36,7 @@ impl Vault {
             keyring: Keyring::unlock(&store, settings, context).await?,
             authenticator: Authenticator::new(&settings.authentication, settings.rate_limit.as_ref())?,
             validation: settings.validation,
+            looks: Cache::new(1),
             store,
         })
     }

@@ -61,7 +61,11 @@ impl Vault {
             return Ok(Some("the ciphertexts do not match their digest".to_owned()));
         }
         let scope = AccountScope::for_operator(version.account_sid.clone());
-        match self.keyring.open(&self.store, &scope, version).await {
+        let opened = match self.keyring.primary(&self.store, &scope).await {
+            Ok(primary) => self.keyring.open(&self.store, &primary, &scope, version).await,
+            Err(error) => Err(error),
+        };
+        match opened {
             Ok(_secrets) => Ok(None),
             Err(VaultError::Crypto(error)) => Ok(Some(error.to_string())),
             // One row that names what is not there must not hide what is wrong with the others.

@@ -6,13 +6,16 @@ use data_encoding::BASE64;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use super::headers::{not_too_large, usable_host};
+use crate::domain::audit::Outcome;
 use crate::domain::principal::{AccountScope, Login};
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, audit_outcome};
 use crate::http::request_meta::{Caller, RequestMeta};
 use crate::http::state::AppState;
 use crate::service::VaultError;
 
-/// Lets the caller in, or not; either way the request's meta knows afterwards who it was.
+/// Lets the caller in, or not; either way the request's meta knows afterwards who it was. Whoever is in is still told if
+/// the head of its request is none that can be served.
 pub(in crate::http) async fn authenticate(
     request: &HttpRequest,
     meta: &RequestMeta,
@@ -27,7 +30,17 @@ pub(in crate::http) async fn authenticate(
         Err(VaultError::Unauthenticated { claimed }) => meta.set_caller(Caller::Unknown(claimed.clone())),
         Err(_) => {}
     }
-    Ok(result?.scope())
+    let principal = result.map_err(|error| ApiError {
+        // Nothing had begun that could have been done after all.
+        outcome: match audit_outcome(&error) {
+            Outcome::Unknown(code) => Outcome::Failed(code),
+            outcome => outcome,
+        },
+        ..ApiError::from(error)
+    })?;
+    not_too_large(request, &state.limits)?;
+    usable_host(meta)?;
+    Ok(principal.scope())
 }
 
 fn basic(request: &HttpRequest) -> Option<Login> {

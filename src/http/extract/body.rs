@@ -55,8 +55,8 @@ fn no_json_of_texts() -> ApiError {
 }
 
 /// Stops at the first one too many: to count is to decode.
-fn not_too_many<T>(parameters: impl Iterator<Item = T>, limits: &LimitSettings) -> Result<(), ApiError> {
-    if parameters.skip(limits.parameters).next().is_some() {
+fn not_too_many<T>(mut parameters: impl Iterator<Item = T>, limits: &LimitSettings) -> Result<(), ApiError> {
+    if parameters.nth(limits.parameters).is_some() {
         return Err(ApiError::with_message(
             ErrorCode::InvalidRequest,
             format!("Too many parameters: send at most {}", limits.parameters),

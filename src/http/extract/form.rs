@@ -54,7 +54,7 @@ pub(in crate::http) static PAGE_PARAMETERS: [PageParameter; 3] = [
 /// The paging parameters of a list; of a name that comes twice the first counts.
 pub(in crate::http) fn page_input(request: &HttpRequest, max_parameters: usize) -> Result<PageInput, ApiError> {
     let query = request.query_string().as_bytes();
-    if pairs(query).count() > max_parameters {
+    if pairs(query).nth(max_parameters).is_some() {
         return Err(ApiError::with_message(
             ErrorCode::InvalidRequest,
             format!("Too many parameters: send at most {max_parameters}"),

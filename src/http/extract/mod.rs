@@ -10,5 +10,5 @@ mod parameters;
 pub(super) use authorization::authenticate;
 pub(super) use body::credential_input;
 pub(super) use form::{PAGE_PARAMETERS, page_input};
-pub(super) use headers::{idempotency_key, precondition};
+pub(super) use headers::{idempotency_key, not_too_large, precondition};
 pub(super) use parameters::{PARAMETERS, Parameter, ParameterKind};

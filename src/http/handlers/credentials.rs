@@ -7,12 +7,13 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::credential::Credential;
 use crate::domain::sid::CredentialSid;
+use crate::http::connection::LocalAddress;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::extract::{authenticate, credential_input, idempotency_key, page_input, precondition};
 use crate::http::operation::{Matched, Place};
 use crate::http::request_meta::RequestMeta;
 use crate::http::state::AppState;
-use crate::http::surface::{HostProduct, Surface};
+use crate::http::surface::{Surface, on_bare_path};
 use crate::http::view::{CredentialPageView, CredentialView, json};
 use crate::service::VaultError;
 
@@ -128,7 +129,7 @@ fn credential_sid(request: &HttpRequest) -> Result<CredentialSid, VaultError> {
 fn surface(request: &HttpRequest, meta: &RequestMeta) -> Result<&'static Surface, ApiError> {
     match place(request)? {
         Place::Prefixed(surface) => Some(surface),
-        Place::Bare(default) => meta.host_product().on_bare_path(default),
+        Place::Bare(default) => on_bare_path(meta.host_product(), default),
         Place::Probe | Place::Document => None,
     }
     .ok_or_else(|| ApiError::new(ErrorCode::Internal))
@@ -140,12 +141,16 @@ fn list_url(request: &HttpRequest, meta: &RequestMeta, state: &AppState) -> Resu
     let is_bare = matches!(place(request)?, Place::Bare(_));
     Ok(match &state.server.public_url {
         // What the host said is said by the path: the public URL has another host.
-        Some(public_url) if is_bare && meta.host_product() == HostProduct::Unnamed => {
+        Some(public_url) if is_bare && meta.host_product().is_none() => {
             format!("{public_url}{}", surface.bare_path())
         }
         Some(public_url) => format!("{public_url}{}", surface.path()),
         None => {
-            let origin = meta.origin().unwrap_or_else(|| format!("http://{}", state.address));
+            let origin = meta.origin().or_else(|| {
+                let LocalAddress(address) = request.conn_data()?;
+                Some(format!("http://{address}"))
+            });
+            let origin = origin.ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
             let path = if is_bare { surface.bare_path() } else { surface.path() };
             format!("{origin}{path}")
         }

@@ -159,15 +159,15 @@ async fn guesses_beyond_the_limit_keep_new_tokens_out_and_let_known_ones_in_deci
     let app = limited(PLENTY, PLENTY, 3).await;
     let (known, unknown, elsewhere) = (app.account("a"), app.account("b"), app.account("c"));
     get_from(&known, "192.0.2.1").await.json(200);
-    let guess = app.with_credentials(app.account_named("b").sid.as_str(), "a guess");
+    let guess_at = |name: &str| app.with_credentials(app.account_named(name).sid.as_str(), "a guess");
+    let guess = guess_at("b");
     for number in 0..4 {
         let answer = create_from(&guess, "192.0.2.1").await;
         answer.is_error(401, 20003, "Authenticate");
         assert_eq!(app.audit_events_of(&answer).await.len(), 1, "the guess number {number}");
     }
     let events = app.audit_count().await;
-    let more = app.with_credentials("AC0123456789abcdef0123456789abcdef", "a guess");
-    for client in [&guess, &more, &app.anonymous(), &unknown] {
+    for client in [&guess, &unknown] {
         let seconds = is_turned_away(&create_from(client, "192.0.2.1").await);
         assert!(seconds <= 60, "{seconds}");
     }
@@ -177,12 +177,74 @@ async fn guesses_beyond_the_limit_keep_new_tokens_out_and_let_known_ones_in_deci
         "a guess that was not looked at leaves no event"
     );
     get_from(&known, "192.0.2.1").await.json(200);
+    // Who comes under another name from there is looked at, known or not.
+    get_from(&app.account("d"), "192.0.2.1").await.json(200);
+    assert_eq!(get_from(&guess_at("d"), "192.0.2.1").await.status, 401);
     // Another address has nothing to do with it.
     get_from(&unknown, "192.0.2.2").await.json(200);
     get_from(&elsewhere, "192.0.2.2").await.json(200);
     assert_eq!(get_from(&guess, "192.0.2.2").await.status, 401);
     // And what was right elsewhere is known here.
     get_from(&unknown, "192.0.2.1").await.json(200);
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_under_many_names_is_kept_out_under_all_decision_19() {
+    let app = limited(PLENTY, PLENTY, 1).await;
+    for name in 0..=10 {
+        let guess = app.with_credentials(&format!("AC{name:032x}"), "a guess");
+        assert_eq!(get_from(&guess, "192.0.2.1").await.status, 401, "{name}");
+    }
+    is_turned_away(&get_from(&app.account("a"), "192.0.2.1").await);
+    get_from(&app.account("a"), "192.0.2.2").await.json(200);
+}
+
+#[tokio::test]
+async fn one_who_shows_nothing_is_turned_away_and_keeps_nobody_else_out_decision_19() {
+    let app = limited(PLENTY, PLENTY, 2).await;
+    for _ in 0..3 {
+        assert_eq!(create_from(&app.anonymous(), "192.0.2.1").await.status, 401);
+    }
+    let events = app.audit_count().await;
+    is_turned_away(&create_from(&app.anonymous(), "192.0.2.1").await);
+    assert_eq!(app.audit_count().await, events);
+    get_from(&app.account("a"), "192.0.2.1").await.json(200);
+}
+
+#[tokio::test]
+async fn guesses_at_the_same_time_are_counted_before_the_next_is_looked_at_decision_19() {
+    let app = limited(PLENTY, PLENTY, 3).await;
+    let guess = app.with_credentials(app.account_named("a").sid.as_str(), "a guess");
+    let asking: Vec<_> = (0..40)
+        .map(|_| {
+            let guess = guess.clone();
+            tokio::spawn(async move { create_from(&guess, "192.0.2.1").await })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for answer in asking {
+        answers.push(answer.await.unwrap());
+    }
+    let refused = answers.iter().filter(|answer| answer.status == 401).count();
+    // Three, the one that was too many, and what ran beside it.
+    assert!((4..=4 + 2).contains(&refused), "{refused} of 40 were looked at");
+    assert!(answers.iter().all(|answer| [401, 429].contains(&answer.status)));
+    let events: i64 = sqlx::query_scalar("select count(*) from audit_events where action = 'credential.create'")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(events).unwrap(), refused);
+}
+
+#[tokio::test]
+async fn a_suspended_account_is_counted_like_any_other_decision_19() {
+    use pushvault::domain::account::AccountStatus;
+    let app = limited(PLENTY, rate(1, 1), 100).await;
+    app.account_named("a");
+    app.set_status("a", AccountStatus::Suspended);
+    let client = app.account("a");
+    assert_eq!(get_from(&client, "192.0.2.1").await.status, 403);
+    is_turned_away(&get_from(&client, "192.0.2.1").await);
 }
 
 #[tokio::test]

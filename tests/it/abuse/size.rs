@@ -37,12 +37,14 @@ async fn a_head_of_more_than_the_limit_is_431_and_one_of_less_is_not_decision_29
         request = request.header(format!("x-{number:02}"), "0123456789012345678901234567");
     }
     owner.send(request).await.is_error(431, 20001, TOO_LARGE);
-    // No mutation is done, or recorded as one, that nobody looked at.
+    // A mutation with such a head is not done, and recorded as every refused one.
+    let events = app.audit_count().await;
     let request = owner.request(Method::POST, LIST).header("x-long", &long);
     owner
         .send(request.form(&[("Type", "gcm")]))
         .await
         .is_error(431, 20001, TOO_LARGE);
+    assert_eq!(app.audit_count().await, events + 1);
     assert_eq!(owner.get(LIST).await.json(200)["credentials"], json!([]));
 }
 

@@ -70,6 +70,34 @@ async fn a_body_that_drips_is_408_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_is_not_waited_for_once_the_answer_has_gone_out() {
+    let app = TestApp::spawn_with(migrated_database(), |settings| {
+        settings.limits.head_time = Duration::from_secs(1);
+        settings.server.keep_alive = Duration::from_secs(1);
+    })
+    .await;
+    let head = raw_request(&["GET /healthz HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"], "");
+    for first in ["", "1\r\nx\r\n"] {
+        let mut connection = app.connect();
+        connection.send(&[&head, first.as_bytes()].concat());
+        connection.answer().json(200);
+        connection.is_cut_within(Duration::from_secs(6));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_longer_than_a_request_may_take_serves_on() {
+    let app = with_limits(|limits| limits.head_time = Duration::from_secs(1)).await;
+    let mut connection = app.connect();
+    let request = raw_request(&["GET /healthz HTTP/1.1", "Host: x"], "");
+    for _ in 0..2 {
+        connection.send(&request);
+        connection.answer().json(200);
+        std::thread::sleep(Duration::from_millis(2500));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_reads_nothing_is_cut_off() {
     let app = with_limits(|limits| limits.stall_time = Duration::from_secs(1)).await;
     let owner = app.account("a");
