@@ -1,7 +1,7 @@
 -- The keys by which a create can be sent again without a second credential (request header Idempotency-Key).
 --
 -- A row names the credential that the first request made. Whether a later request is the same one is decided by opening
--- the credential's first version and comparing: no digest of a request is stored, so nothing here derives from a secret.
+-- the credential's first version and comparing: no digest of a request is stored.
 create table idempotency_keys (
     account_sid text collate "C" not null references accounts,
     idempotency_key text collate "C" not null,
