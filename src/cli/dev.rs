@@ -38,6 +38,7 @@ fn greeting(dev: &Dev) -> String {
     format!(
         r#"
 pushvault is ready: http://{address}
+  interface    http://{address}/docs
   account      {account}
   environment  {environment}
   commands     {program} --config {settings} account list
