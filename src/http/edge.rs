@@ -196,6 +196,7 @@ fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option
         route = request.match_pattern(),
         status = response.status().as_u16(),
         error_code,
+        limit = meta.limit(),
         account_sid = meta.account_sid().map(tracing::field::display),
         source_address = meta.source_address().map(tracing::field::display),
         duration_ms = duration.as_secs_f64() * 1000.0,

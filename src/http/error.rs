@@ -190,7 +190,7 @@ impl From<VaultError> for ApiError {
             },
             outcome: audit_outcome(&error),
             retry_after: match &error {
-                VaultError::TooManyRequests { retry_after } => Some(whole_seconds(*retry_after)),
+                VaultError::TooManyRequests { retry_after, .. } => Some(whole_seconds(*retry_after)),
                 _ => Self::new(code).retry_after,
             },
             code,

@@ -1,6 +1,6 @@
 //! What is known of a request before anyone looks at its body.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -21,6 +21,7 @@ pub(super) struct RequestMeta {
     pub(super) request_sid: RequestSid,
     ends: Rc<Ends>,
     caller: Rc<RefCell<Caller>>,
+    limit: Rc<Cell<Option<&'static str>>>,
 }
 
 /// Who is asking, as far as it is known.
@@ -38,11 +39,21 @@ impl RequestMeta {
             request_sid,
             ends: Rc::new(ends),
             caller: Rc::new(RefCell::new(Caller::Unknown(None))),
+            limit: Rc::default(),
         }
     }
 
     pub(super) fn set_caller(&self, caller: Caller) {
         *self.caller.borrow_mut() = caller;
+    }
+
+    /// Notes which limit the request ran into.
+    pub(super) fn set_limit(&self, limit: &'static str) {
+        self.limit.set(Some(limit));
+    }
+
+    pub(super) fn limit(&self) -> Option<&'static str> {
+        self.limit.get()
     }
 
     pub(super) fn account_sid(&self) -> Option<AccountSid> {

@@ -72,7 +72,7 @@ impl Authenticator {
             }),
         };
         if let (Some(limits), Ok(principal) | Err(VaultError::Suspended(principal))) = (&self.limits, &result) {
-            limits.request_of_account(principal.account_sid())?;
+            limits.request_of_account(principal)?;
         }
         result
     }

@@ -38,6 +38,8 @@ pub enum VaultError {
     /// The caller asked for too much. Nothing was looked at.
     #[error("too many requests")]
     TooManyRequests {
+        /// Which limit it ran into.
+        limit: Limit,
         /// When the next one will be let in.
         retry_after: Duration,
     },
@@ -59,6 +61,28 @@ pub enum VaultError {
     /// The time for one request is over; what was begun may or may not have been done.
     #[error("the time for one request is over")]
     TimedOut,
+}
+
+/// A limit on how often a caller may ask.
+#[derive(Debug)]
+pub enum Limit {
+    /// Requests of an address.
+    Address,
+    /// Requests of an account, by this caller.
+    Account(Principal),
+    /// Failed authentications.
+    FailedAuthentications,
+}
+
+impl Limit {
+    /// The name in the log.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Account(_) => "account",
+            Self::FailedAuthentications => "failed_authentications",
+        }
+    }
 }
 
 impl From<StoreError> for VaultError {

@@ -17,7 +17,7 @@ mod verify;
 
 pub use accounts::{NewAccount, NewApiKey, TokenRotation};
 pub use credentials::Created;
-pub use error::{OpenError, VaultError};
+pub use error::{Limit, OpenError, VaultError};
 pub use listing::CredentialPage;
 pub use readiness::Readiness;
 pub use vault::Vault;

@@ -13,8 +13,9 @@ use governor::clock::{Clock as _, DefaultClock, QuantaInstant, Reference as _};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
-use super::error::VaultError;
+use super::error::{Limit, VaultError};
 use crate::config::{Rate, RateLimitSettings};
+use crate::domain::principal::Principal;
 use crate::domain::sid::AccountSid;
 
 /// How long who failed too often is kept out.
@@ -90,12 +91,13 @@ impl RateLimits {
         {
             self.forget_rested();
         }
-        check(&self.by_address, &network(address))
+        check(&self.by_address, &network(address), || Limit::Address)
     }
 
     /// Counts a request of an account that proved who it is.
-    pub(super) fn request_of_account(&self, account_sid: &AccountSid) -> Result<(), VaultError> {
-        check(&self.by_account, account_sid)
+    pub(super) fn request_of_account(&self, principal: &Principal) -> Result<(), VaultError> {
+        let limit = || Limit::Account(principal.clone());
+        check(&self.by_account, principal.account_sid(), limit)
     }
 
     /// Whether an attempt is worth an Argon2 run, or a row in the audit trail.
@@ -107,6 +109,7 @@ impl RateLimits {
         match since {
             None => Ok(()),
             Some(since) => Err(VaultError::TooManyRequests {
+                limit: Limit::FailedAuthentications,
                 retry_after: FAILURE_PENALTY.saturating_sub(DefaultClock::default().now().duration_since(since).into()),
             }),
         }
@@ -136,8 +139,13 @@ impl RateLimits {
     }
 }
 
-fn check<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), VaultError> {
+fn check<K: Hash + Eq + Clone>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    key: &K,
+    limit: impl FnOnce() -> Limit,
+) -> Result<(), VaultError> {
     limiter.check_key(key).map_err(|not_until| VaultError::TooManyRequests {
+        limit: limit(),
         retry_after: not_until.wait_time_from(DefaultClock::default().now()),
     })
 }
@@ -180,7 +188,7 @@ mod tests {
         }
         let refused = limits.request_of_address(address("192.0.2.1"));
         assert!(
-            matches!(refused, Err(VaultError::TooManyRequests { retry_after })
+            matches!(refused, Err(VaultError::TooManyRequests { limit: Limit::Address, retry_after })
                 if retry_after > Duration::ZERO && retry_after <= Duration::from_secs(1)),
             "the fourth request was let in, or told another wait"
         );
@@ -190,7 +198,8 @@ mod tests {
     #[test]
     fn accounts_are_counted_apart() {
         let limits = limits(1, 1, 1);
-        let (one, other) = (AccountSid::generate().unwrap(), AccountSid::generate().unwrap());
+        let account = || Principal::Account(AccountSid::generate().unwrap());
+        let (one, other) = (account(), account());
         limits.request_of_account(&one).unwrap();
         assert!(limits.request_of_account(&one).is_err());
         limits.request_of_account(&other).unwrap();
@@ -210,8 +219,10 @@ mod tests {
         }
         limits.failed(&guesser);
         let refused = limits.may_try(&guesser);
-        assert!(matches!(refused, Err(VaultError::TooManyRequests { retry_after })
-                if retry_after <= FAILURE_PENALTY && retry_after > FAILURE_PENALTY / 2));
+        assert!(
+            matches!(refused, Err(VaultError::TooManyRequests { limit: Limit::FailedAuthentications, retry_after })
+                if retry_after <= FAILURE_PENALTY && retry_after > FAILURE_PENALTY / 2)
+        );
         limits.may_try(&attempt("192.0.2.1", "AC2")).unwrap();
         limits.may_try(&attempt("192.0.2.2", "AC1")).unwrap();
     }

@@ -12,7 +12,7 @@ use crate::domain::principal::{AccountScope, Login};
 use crate::http::error::{ApiError, audit_outcome};
 use crate::http::request_meta::{Caller, RequestMeta};
 use crate::http::state::AppState;
-use crate::service::VaultError;
+use crate::service::{Limit, VaultError};
 
 /// Lets the caller in, or not; either way the request's meta knows afterwards who it was. Whoever is in is still told if
 /// the head of its request is none that can be served.
@@ -27,6 +27,12 @@ pub(in crate::http) async fn authenticate(
         .await;
     match &result {
         Ok(principal) | Err(VaultError::Suspended(principal)) => meta.set_caller(Caller::Known(principal.clone())),
+        Err(VaultError::TooManyRequests { limit, .. }) => {
+            meta.set_limit(limit.as_str());
+            if let Limit::Account(principal) = limit {
+                meta.set_caller(Caller::Known(principal.clone()));
+            }
+        }
         Err(VaultError::Unauthenticated { claimed }) => meta.set_caller(Caller::Unknown(claimed.clone())),
         Err(_) => {}
     }

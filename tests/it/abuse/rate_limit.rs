@@ -141,6 +141,7 @@ async fn what_is_turned_away_changes_nothing_and_leaves_no_event_decision_19() {
             .find(|line| line.to_string().contains(answer.request_sid()));
         let line = line.expect("a line in the access log");
         assert_eq!((&line["status"], &line["error_code"]), (&json!(429), &json!(20429)));
+        assert_eq!(line["limit"], "address");
     }
     assert_eq!(app.audit_count().await, events);
     let rows: i64 = sqlx::query_scalar("select count(*) from credentials where deleted_at is null")
@@ -243,8 +244,17 @@ async fn a_suspended_account_is_counted_like_any_other_decision_19() {
     app.account_named("a");
     app.set_status("a", AccountStatus::Suspended);
     let client = app.account("a");
+    let log = Log::from_now();
     assert_eq!(get_from(&client, "192.0.2.1").await.status, 403);
-    is_turned_away(&get_from(&client, "192.0.2.1").await);
+    let refused = get_from(&client, "192.0.2.1").await;
+    is_turned_away(&refused);
+    let lines = log.events("access");
+    let line = lines
+        .iter()
+        .find(|line| line.to_string().contains(refused.request_sid()));
+    let line = line.expect("a line in the access log");
+    assert_eq!(line["limit"], "account");
+    assert_eq!(line["account_sid"], app.account_named("a").sid.as_str());
 }
 
 #[tokio::test]
