@@ -10,7 +10,7 @@ use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::precondition::Precondition;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::CredentialSid;
-use crate::store::{CredentialVersion, FirstResult, NewCredentialRow, UnitOfWork};
+use crate::store::{CredentialVersion, NewCredentialRow, UnitOfWork};
 
 /// A credential that a create answers.
 pub struct Created {
@@ -57,20 +57,16 @@ impl Vault {
             push_service: new.push_service,
             sandbox: new.sandbox,
         };
-        if let Some(key) = idempotency_key {
-            let first = FirstResult {
-                credential_sid: credential_sid.clone(),
-                friendly_name: new.friendly_name.clone(),
-            };
-            if !change.take_idempotency_key(scope, key, &first).await? {
-                // The same request came twice at the same time, and the other one was faster.
-                drop(change);
-                let credential = self.first_answer(scope, key, &new).await?;
-                return Ok(Created {
-                    credential: credential.ok_or(VaultError::IdempotencyKeyReused)?,
-                    replayed: true,
-                });
-            }
+        if let Some(key) = idempotency_key
+            && !change.take_idempotency_key(scope, key, &row).await?
+        {
+            // The same request came twice at the same time, and the other one was faster.
+            drop(change);
+            let credential = self.first_answer(scope, key, &new).await?;
+            return Ok(Created {
+                credential: credential.ok_or(VaultError::IdempotencyKeyReused)?,
+                replayed: true,
+            });
         }
         let credential = change.insert_credential(scope, &row, &envelope).await?;
         let mut changed_fields = vec!["Type"];

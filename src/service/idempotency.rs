@@ -18,7 +18,7 @@ impl Vault {
         let Some(first) = self.store.first_result(scope, key).await? else {
             return Ok(None);
         };
-        let (version, date_created) = self.store.first_version(scope, &first.credential_sid).await?;
+        let version = self.store.first_version(scope, &first.credential_sid).await?;
         let primary = self.keyring.primary(&self.store, scope).await?;
         let secrets = self.keyring.open(&self.store, &primary, scope, &version).await?;
         let is_same = first.friendly_name == new.friendly_name
@@ -35,8 +35,8 @@ impl Vault {
             push_service: version.push_service,
             sandbox: version.sandbox,
             current_version: version.version,
-            date_created,
-            date_updated: date_created,
+            date_created: first.date_created,
+            date_updated: first.date_created,
         }))
     }
 }

@@ -1,7 +1,9 @@
 //! Idempotency keys: which credential a create with such a key made. A key is kept for 24 hours.
 
+use sqlx::types::time::OffsetDateTime;
+
 use super::accounts::parse_friendly_name;
-use super::credentials::parse_credential_sid;
+use super::credentials::{NewCredentialRow, parse_credential_sid};
 use super::database::Store;
 use super::error::StoreError;
 use super::unit_of_work::UnitOfWork;
@@ -16,6 +18,8 @@ pub struct FirstResult {
     pub credential_sid: CredentialSid,
     /// What it was called then.
     pub friendly_name: Option<FriendlyName>,
+    /// When it was made: in the transaction that took the key, and so in the same instant.
+    pub date_created: OffsetDateTime,
 }
 
 impl Store {
@@ -26,7 +30,7 @@ impl Store {
         key: &IdempotencyKey,
     ) -> Result<Option<FirstResult>, StoreError> {
         sqlx::query!(
-            "select credential_sid, friendly_name from idempotency_keys
+            "select credential_sid, friendly_name, created_at from idempotency_keys
             where account_sid = $1 and idempotency_key = $2 and created_at > now() - interval '24 hours'",
             scope.account_sid().as_str(),
             key.as_str(),
@@ -37,6 +41,7 @@ impl Store {
             Ok(FirstResult {
                 credential_sid: parse_credential_sid(&row.credential_sid)?,
                 friendly_name: parse_friendly_name(row.friendly_name)?,
+                date_created: row.created_at,
             })
         })
         .transpose()
@@ -50,7 +55,7 @@ impl UnitOfWork {
         &mut self,
         scope: &AccountScope,
         key: &IdempotencyKey,
-        first: &FirstResult,
+        new: &NewCredentialRow<'_>,
     ) -> Result<bool, StoreError> {
         let taken = sqlx::query!(
             "with expired as (
@@ -67,8 +72,8 @@ impl UnitOfWork {
             where idempotency_keys.created_at <= now() - interval '24 hours'",
             scope.account_sid().as_str(),
             key.as_str(),
-            first.credential_sid.as_str(),
-            first.friendly_name.as_ref().map(FriendlyName::as_str),
+            new.credential_sid.as_str(),
+            new.friendly_name.map(FriendlyName::as_str),
         )
         .execute(self.connection())
         .await?;

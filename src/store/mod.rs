@@ -18,7 +18,6 @@ pub use accounts::{AuthenticationRecord, NewAccountRow, TokenHashes};
 pub use credentials::NewCredentialRow;
 pub use database::Store;
 pub use error::StoreError;
-pub use idempotency::FirstResult;
 pub use keys::WrappedAccountKey;
 pub use schema::{SchemaError, SchemaState};
 pub use unit_of_work::UnitOfWork;

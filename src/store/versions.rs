@@ -1,7 +1,6 @@
 //! Credential versions: ciphertexts, and the values that they are bound to. A version is written once and never changed.
 
 use pushvault_crypto::Envelope;
-use sqlx::types::time::OffsetDateTime;
 
 use super::credentials::{parse_account_sid, parse_credential_sid, parse_push_service};
 use super::database::Store;
@@ -31,37 +30,23 @@ pub struct CredentialVersion {
 }
 
 impl Store {
-    /// The first version of a credential, with the date of its making; a deleted credential's too.
+    /// The first version of a credential; a deleted credential's too.
     pub async fn first_version(
         &self,
         scope: &AccountScope,
         credential_sid: &CredentialSid,
-    ) -> Result<(CredentialVersion, OffsetDateTime), StoreError> {
-        let row = sqlx::query!(
-            "select push_service, sandbox, dek_envelope, certificate, private_key, api_key, secret, envelope_digest,
-                created_at
+    ) -> Result<CredentialVersion, StoreError> {
+        sqlx::query_as!(
+            VersionRow,
+            "select account_sid, credential_sid, version, push_service, sandbox, dek_envelope, certificate, private_key,
+                api_key, secret, envelope_digest
             from credential_versions where account_sid = $1 and credential_sid = $2 and version = 1",
             scope.account_sid().as_str(),
             credential_sid.as_str(),
         )
         .fetch_one(&self.pool)
-        .await?;
-        let version = CredentialVersion {
-            account_sid: scope.account_sid().clone(),
-            credential_sid: credential_sid.clone(),
-            version: 1,
-            push_service: parse_push_service(&row.push_service)?,
-            sandbox: row.sandbox,
-            envelope: Envelope {
-                dek_envelope: row.dek_envelope,
-                certificate: row.certificate,
-                private_key: row.private_key,
-                api_key: row.api_key,
-                secret: row.secret,
-            },
-            envelope_digest: row.envelope_digest,
-        };
-        Ok((version, row.created_at))
+        .await?
+        .try_into()
     }
 
     /// Every version of every credential, the deleted ones' too, in the order of the primary key, a batch at a time:
