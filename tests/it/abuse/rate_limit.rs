@@ -7,7 +7,7 @@ use pushvault::config::{Rate, RateLimitSettings};
 use serde_json::json;
 
 use super::LIST;
-use crate::harness::{Answer, Client, Log, TestApp, migrated_database};
+use crate::harness::{Answer, Client, Log, TestApp, at_once, migrated_database};
 
 const PLENTY: Rate = rate(10_000, 10_000);
 
@@ -216,16 +216,11 @@ async fn one_who_shows_nothing_is_turned_away_and_keeps_nobody_else_out_decision
 async fn guesses_at_the_same_time_are_counted_before_the_next_is_looked_at_decision_19() {
     let app = limited(PLENTY, PLENTY, 3).await;
     let guess = app.with_credentials(app.account_named("a").sid.as_str(), "a guess");
-    let asking: Vec<_> = (0..40)
-        .map(|_| {
-            let guess = guess.clone();
-            tokio::spawn(async move { create_from(&guess, "192.0.2.1").await })
-        })
-        .collect();
-    let mut answers = Vec::new();
-    for answer in asking {
-        answers.push(answer.await.unwrap());
-    }
+    let answers = at_once(40, |_| {
+        let guess = guess.clone();
+        async move { create_from(&guess, "192.0.2.1").await }
+    })
+    .await;
     let refused = answers.iter().filter(|answer| answer.status == 401).count();
     // Three, the one that was too many, and what ran beside it.
     assert!((4..=4 + 2).contains(&refused), "{refused} of 40 were looked at");

@@ -141,3 +141,16 @@ impl Answer {
         assert!(!(300..400).contains(&self.status), "a redirect: {self:?}");
     }
 }
+
+/// Runs as many requests as are asked for, all at once.
+pub(crate) async fn at_once<F: Future<Output = Answer> + Send + 'static>(
+    count: usize,
+    request: impl Fn(usize) -> F,
+) -> Vec<Answer> {
+    let running: Vec<_> = (0..count).map(|number| tokio::spawn(request(number))).collect();
+    let mut answers = Vec::new();
+    for answer in running {
+        answers.push(answer.await.unwrap());
+    }
+    answers
+}

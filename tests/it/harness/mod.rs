@@ -19,7 +19,7 @@ mod server;
 use std::fmt::Write as _;
 
 pub(crate) use app::{Account, TestApp, operator, start_refusal};
-pub(crate) use client::{Answer, Client};
+pub(crate) use client::{Answer, Client, at_once};
 pub(crate) use database::{TestDatabase, fresh_database, migrated_database, newly_migrated_database};
 pub(crate) use fixtures::{
     ENCRYPTED_KEY, OTHER_KEY, apns_certificate, apns_pair, apns_private_key, canonical_pem, service_account,

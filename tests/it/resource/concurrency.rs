@@ -3,20 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{LIST, create, path, sid};
-use crate::harness::{Answer, TestApp};
+use crate::harness::{TestApp, at_once};
 
 /// How many at a time: more than the service has connections.
 const CALLERS: usize = 12;
-
-/// Runs one request for each caller, all at once.
-async fn at_once<F: Future<Output = Answer> + Send + 'static>(request: impl Fn(usize) -> F) -> Vec<Answer> {
-    let running: Vec<_> = (0..CALLERS).map(|number| tokio::spawn(request(number))).collect();
-    let mut answers = Vec::new();
-    for answer in running {
-        answers.push(answer.await.unwrap());
-    }
-    answers
-}
 
 /// Versions without an event of the same digest, and events of a version that is not there.
 async fn unmatched(app: &TestApp) -> i64 {
@@ -40,7 +30,7 @@ async fn updates_at_once_each_make_a_version_of_their_own_and_none_is_lost() {
     let created = create(&owner, &[("Type", "gcm"), ("ApiKey", "first")]).await;
     let path = path(&created);
 
-    let answers = at_once(|number| {
+    let answers = at_once(CALLERS, |number| {
         let (owner, path, key) = (owner.clone(), path.clone(), format!("key {number}"));
         async move { owner.post(&path, &[("ApiKey", &key)]).await }
     })
@@ -61,7 +51,7 @@ async fn updates_at_once_each_make_a_version_of_their_own_and_none_is_lost() {
 async fn creates_at_once_are_all_there_and_all_recorded() {
     let app = TestApp::spawn().await;
     let owner = app.account("a");
-    let answers = at_once(|_| {
+    let answers = at_once(CALLERS, |_| {
         let owner = owner.clone();
         async move { owner.post(LIST, &[("Type", "fcm"), ("Secret", "s")]).await }
     })
@@ -85,7 +75,7 @@ async fn of_deletes_at_once_one_succeeds_and_an_update_comes_before_it_or_not_at
     let owner = app.account("a");
     let created = create(&owner, &[("Type", "gcm"), ("ApiKey", "first")]).await;
     let path = path(&created);
-    let answers = at_once(|number| {
+    let answers = at_once(CALLERS, |number| {
         let (owner, path) = (owner.clone(), path.clone());
         async move {
             if number % 2 == 0 {

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{LIST, count, credentials, path, post_with};
-use crate::harness::{Answer, Client, Log, TestApp, apns_pair, dump, percent_encoded};
+use crate::harness::{Answer, Client, Log, TestApp, apns_pair, at_once, dump, percent_encoded};
 
 const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 const FORM: [(&str, &str); 3] = [("Type", "gcm"), ("FriendlyName", "n"), ("ApiKey", "k")];
@@ -188,15 +188,13 @@ async fn creates_at_once_with_one_key_make_one_credential_and_all_answer_it_deci
     let app = TestApp::spawn().await;
     let owner = app.account("a");
     let events = app.audit_count().await;
-    let running: Vec<_> = (0..20)
-        .map(|_| {
-            let owner = owner.clone();
-            tokio::spawn(async move { create(&owner, &FORM).await })
-        })
-        .collect();
+    let answers = at_once(20, |_| {
+        let owner = owner.clone();
+        async move { create(&owner, &FORM).await }
+    })
+    .await;
     let (mut bodies, mut replays) = (BTreeSet::new(), 0);
-    for answer in running {
-        let answer = answer.await.unwrap();
+    for answer in answers {
         answer.json(201);
         replays += i32::from(answer.header("idempotent-replayed").is_some());
         bodies.insert(answer.body);

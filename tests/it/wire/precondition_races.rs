@@ -5,19 +5,9 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 
 use super::{LIST, path};
-use crate::harness::{Answer, Client, TestApp};
+use crate::harness::{Client, TestApp, at_once};
 
 const CALLERS: usize = 10;
-
-/// Runs one request for each caller, all at once.
-async fn at_once<F: Future<Output = Answer> + Send + 'static>(request: impl Fn(usize) -> F) -> Vec<Answer> {
-    let running: Vec<_> = (0..CALLERS).map(|number| tokio::spawn(request(number))).collect();
-    let mut answers = Vec::new();
-    for answer in running {
-        answers.push(answer.await.unwrap());
-    }
-    answers
-}
 
 async fn credential(client: &Client) -> (String, String) {
     let created = client.post(LIST, &[("Type", "gcm"), ("ApiKey", "k")]).await;
@@ -31,7 +21,7 @@ async fn of_updates_at_once_with_one_tag_exactly_one_wins_decision_31() {
     // A new name and a new secret go two ways.
     for parameter in ["FriendlyName", "ApiKey"] {
         let (path, tag) = credential(&owner).await;
-        let answers = at_once(|number| {
+        let answers = at_once(CALLERS, |number| {
             let (owner, path, tag) = (owner.clone(), path.clone(), tag.clone());
             async move {
                 let value = format!("value {number}");
@@ -56,7 +46,7 @@ async fn of_deletes_and_updates_at_once_with_one_tag_exactly_one_wins_decision_3
     let app = TestApp::spawn().await;
     let owner = app.account("a");
     let (path, tag) = credential(&owner).await;
-    let answers = at_once(|number| {
+    let answers = at_once(CALLERS, |number| {
         let (owner, path, tag) = (owner.clone(), path.clone(), tag.clone());
         async move {
             let method = if number % 2 == 0 { Method::DELETE } else { Method::POST };
@@ -84,7 +74,7 @@ async fn updates_at_once_each_have_a_tag_of_their_own_decision_31() {
     let app = TestApp::spawn().await;
     let owner = app.account("a");
     let (path, tag) = credential(&owner).await;
-    let answers = at_once(|number| {
+    let answers = at_once(CALLERS, |number| {
         let (owner, path) = (owner.clone(), path.clone());
         async move { owner.post(&path, &[("FriendlyName", &format!("name {number}"))]).await }
     })
