@@ -27,17 +27,14 @@ pub(in crate::http) async fn create(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
+    let list_url = list_url(&request, &meta, &state)?;
     let key = idempotency_key(&request)?;
     let input = credential_input(&request, payload, &state.limits).await?;
     let context = meta.context(&request);
     let created = state
         .run(|vault| async move { vault.create_credential(&context, &scope, input, key.as_ref()).await })
         .await?;
-    let mut response = answer(
-        StatusCode::CREATED,
-        &created.credential,
-        &list_url(&request, &meta, &state)?,
-    );
+    let mut response = answer(StatusCode::CREATED, &created.credential, &list_url);
     if created.replayed {
         response
             .headers_mut()
@@ -52,12 +49,13 @@ pub(in crate::http) async fn fetch(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
+    let list_url = list_url(&request, &meta, &state)?;
     let sid = credential_sid(&request)?;
     let precondition = precondition(&request)?;
     let credential = state
         .run(|vault| async move { vault.credential(&scope, &sid, &precondition).await })
         .await?;
-    Ok(answer(StatusCode::OK, &credential, &list_url(&request, &meta, &state)?))
+    Ok(answer(StatusCode::OK, &credential, &list_url))
 }
 
 pub(in crate::http) async fn list(
@@ -66,12 +64,13 @@ pub(in crate::http) async fn list(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
+    let list_url = list_url(&request, &meta, &state)?;
     let max_page_size = surface(&request, &meta)?.max_page_size;
     let input = page_input(&request, state.limits.parameters)?;
     let page = state
         .run(move |vault| async move { vault.credentials(&scope, &input, max_page_size).await })
         .await?;
-    let view = CredentialPageView::new(&page, &list_url(&request, &meta, &state)?);
+    let view = CredentialPageView::new(&page, &list_url);
     Ok(json(StatusCode::OK, &view))
 }
 
@@ -82,6 +81,7 @@ pub(in crate::http) async fn update(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
+    let list_url = list_url(&request, &meta, &state)?;
     let sid = credential_sid(&request)?;
     let precondition = precondition(&request)?;
     let input = credential_input(&request, payload, &state.limits).await?;
@@ -93,7 +93,7 @@ pub(in crate::http) async fn update(
                 .await
         })
         .await?;
-    Ok(answer(StatusCode::OK, &credential, &list_url(&request, &meta, &state)?))
+    Ok(answer(StatusCode::OK, &credential, &list_url))
 }
 
 pub(in crate::http) async fn delete(
