@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use pushvault::config::{Rate, RateLimitSettings};
+use pushvault::config::{Rate, RateLimitSettings, Settings};
 use serde_json::json;
 
 use super::LIST;
@@ -25,14 +25,18 @@ const fn rate(per_second: u32, burst: u32) -> Rate {
 /// A service with these limits, behind a proxy that tells it the callers' addresses.
 async fn limited(address: Rate, account: Rate, failures: u32) -> TestApp {
     TestApp::spawn_with(migrated_database(), |settings| {
-        settings.rate_limit = Some(RateLimitSettings {
-            account,
-            address,
-            failed_authentications_per_minute: count(failures),
-        });
-        settings.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        limit(settings, address, account, failures)
     })
     .await
+}
+
+fn limit(settings: &mut Settings, address: Rate, account: Rate, failures: u32) {
+    settings.rate_limit = Some(RateLimitSettings {
+        account,
+        address,
+        failed_authentications_per_minute: count(failures),
+    });
+    settings.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
 }
 
 async fn get_from(client: &Client, address: &str) -> Answer {
@@ -214,7 +218,13 @@ async fn one_who_shows_nothing_is_turned_away_and_keeps_nobody_else_out_decision
 
 #[tokio::test]
 async fn guesses_at_the_same_time_are_counted_before_the_next_is_looked_at_decision_19() {
-    let app = limited(PLENTY, PLENTY, 3).await;
+    // Slow enough for all of them to wait before the first has failed.
+    let app = TestApp::spawn_with(migrated_database(), |settings| {
+        limit(settings, PLENTY, PLENTY, 3);
+        settings.authentication.argon2.memory_kib = 19_456;
+        settings.authentication.argon2.iterations = 4;
+    })
+    .await;
     let guess = app.with_credentials(app.account_named("a").sid.as_str(), "a guess");
     let answers = at_once(40, |_| {
         let guess = guess.clone();
