@@ -54,13 +54,7 @@ pub(super) static LIST: Description = Description {
     takes_page: true,
     headers: &[],
     success: Success::Page,
-    errors: &[
-        ErrorCode::Unauthenticated,
-        ErrorCode::Suspended,
-        ErrorCode::TooManyRequests,
-        ErrorCode::Internal,
-        ErrorCode::Unavailable,
-    ],
+    errors: &[],
 };
 
 pub(super) static CREATE: Description = Description {
@@ -71,14 +65,9 @@ pub(super) static CREATE: Description = Description {
     headers: &[RequestHeader::IdempotencyKey],
     success: Success::Created,
     errors: &[
-        ErrorCode::Unauthenticated,
-        ErrorCode::Suspended,
         ErrorCode::IdempotencyKeyReused,
         ErrorCode::BodyTooLarge,
         ErrorCode::UnsupportedMediaType,
-        ErrorCode::TooManyRequests,
-        ErrorCode::Internal,
-        ErrorCode::Unavailable,
     ],
 };
 
@@ -89,15 +78,7 @@ pub(super) static FETCH: Description = Description {
     takes_page: false,
     headers: &[RequestHeader::IfMatch],
     success: Success::Credential,
-    errors: &[
-        ErrorCode::Unauthenticated,
-        ErrorCode::Suspended,
-        ErrorCode::NotFound,
-        ErrorCode::PreconditionFailed,
-        ErrorCode::TooManyRequests,
-        ErrorCode::Internal,
-        ErrorCode::Unavailable,
-    ],
+    errors: &[ErrorCode::NotFound, ErrorCode::PreconditionFailed],
 };
 
 pub(super) static UPDATE: Description = Description {
@@ -108,15 +89,10 @@ pub(super) static UPDATE: Description = Description {
     headers: &[RequestHeader::IfMatch],
     success: Success::Credential,
     errors: &[
-        ErrorCode::Unauthenticated,
-        ErrorCode::Suspended,
         ErrorCode::NotFound,
         ErrorCode::PreconditionFailed,
         ErrorCode::BodyTooLarge,
         ErrorCode::UnsupportedMediaType,
-        ErrorCode::TooManyRequests,
-        ErrorCode::Internal,
-        ErrorCode::Unavailable,
     ],
 };
 

@@ -37,6 +37,15 @@ const SID: &str = "Sid";
 /// What the head of any request may be refused with.
 const EVERYWHERE: &[ErrorCode] = &[ErrorCode::InvalidRequest, ErrorCode::TooSlow, ErrorCode::HeadTooLarge];
 
+/// What any request of an account may be refused with.
+const OF_AN_ACCOUNT: &[ErrorCode] = &[
+    ErrorCode::Unauthenticated,
+    ErrorCode::Suspended,
+    ErrorCode::TooManyRequests,
+    ErrorCode::Internal,
+    ErrorCode::Unavailable,
+];
+
 const JSON: &str = "application/json";
 
 /// The contract's media type of a body; JSON is an extension.
@@ -142,7 +151,12 @@ fn describe(description: &'static Description, place: Place, has_sid: bool) -> O
     }
     // On a host whose product does not have the version there is no such path.
     let by_host = matches!(place, Place::Bare(_)).then_some(&ErrorCode::NotFound);
-    for code in description.errors.iter().chain(EVERYWHERE).chain(by_host) {
+    let of_an_account = match place {
+        Place::Prefixed(_) | Place::Bare(_) => OF_AN_ACCOUNT,
+        Place::Probe | Place::Document => &[],
+    };
+    let errors = description.errors.iter().chain(EVERYWHERE);
+    for code in errors.chain(of_an_account).chain(by_host) {
         operation = operation.response(code.status().as_u16().to_string(), refusal(*code));
     }
     operation

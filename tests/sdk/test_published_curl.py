@@ -1,4 +1,4 @@
-"""The curl lines that Twilio publishes, run as they stand against a running vault with only the host changed.
+"""Curl lines in the form that Twilio publishes, run as they stand against a running vault with only the host changed.
 
 Each product's lines are run twice: with its name as a path prefix, and with its name as the first label of the host
 (curl takes every name under `localhost` to this machine). `tests/sdk/run` starts the vault and says in the environment

@@ -25,7 +25,7 @@ const fn rate(per_second: u32, burst: u32) -> Rate {
 /// A service with these limits, behind a proxy that tells it the callers' addresses.
 async fn limited(address: Rate, account: Rate, failures: u32) -> TestApp {
     TestApp::spawn_with(migrated_database(), |settings| {
-        limit(settings, address, account, failures)
+        limit(settings, address, account, failures);
     })
     .await
 }
