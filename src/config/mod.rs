@@ -1,13 +1,26 @@
-//! Settings: read once at start, checked in one step, handed down by value.
+//! Settings: read once at start, checked in one step, handed down by value. Each section has a file: what it is for the
+//! rest of the vault, how it is written, and how one becomes the other.
 
-mod check;
+mod authentication;
+mod database;
 mod error;
-mod raw;
+mod kek;
+mod limits;
+mod log;
+mod rate_limit;
 mod rules;
+mod server;
 mod settings;
+mod sources;
+mod validation;
 
+pub use authentication::AuthenticationSettings;
+pub use database::DatabaseSettings;
 pub use error::ConfigError;
-pub use settings::{
-    AuthenticationSettings, DatabaseSettings, KekSettings, LimitSettings, LogFormat, LogSettings, Rate,
-    RateLimitSettings, ServerSettings, Settings, ValidationMode,
-};
+pub use kek::KekSettings;
+pub use limits::LimitSettings;
+pub use log::{LogFormat, LogSettings};
+pub use rate_limit::{Rate, RateLimitSettings};
+pub use server::ServerSettings;
+pub use settings::Settings;
+pub use validation::ValidationMode;

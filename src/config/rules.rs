@@ -94,3 +94,12 @@ pub(super) fn secret(
         text => Ok(Some(SecretString::from(text))),
     }
 }
+
+/// Whether a secret is set, and no more of it.
+pub(super) fn redacted(secret: &SecretString) -> String {
+    if secret.expose_secret().is_empty() {
+        String::new()
+    } else {
+        "[redacted]".to_owned()
+    }
+}

@@ -1,13 +1,17 @@
-//! The settings as the rest of the vault uses them: typed, one struct per concern. How they come to be is in `check`.
+//! All settings: read from their sources and checked, in one step, at start.
 
-use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
-use ipnet::IpNet;
-use pushvault_crypto::Argon2Cost;
-use secrecy::SecretString;
+use super::authentication::AuthenticationSettings;
+use super::database::DatabaseSettings;
+use super::error::ConfigError;
+use super::kek::KekSettings;
+use super::limits::LimitSettings;
+use super::log::LogSettings;
+use super::rate_limit::RateLimitSettings;
+use super::server::ServerSettings;
+use super::sources::RawSettings;
+use super::validation::ValidationMode;
 
 /// All settings.
 #[derive(Clone)]
@@ -28,161 +32,196 @@ pub struct Settings {
     pub validation: ValidationMode,
     /// Logging.
     pub log: LogSettings,
-    pub(super) effective: Vec<(&'static str, String)>,
-}
-
-/// The HTTP listener.
-#[derive(Clone)]
-pub struct ServerSettings {
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// The origin that callers use, without a slash at its end; from the `Host` header when not set.
-    pub public_url: Option<String>,
-    /// Whose word on forwarded addresses, schemes and hosts is taken.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Threads that serve HTTP.
-    pub workers: usize,
-    /// How long a connection may rest between two requests.
-    pub keep_alive: Duration,
-    /// How long requests under way may take to finish at the end.
-    pub shutdown_timeout: Duration,
-}
-
-impl ServerSettings {
-    /// Why some official SDKs cannot use the public URL: they take a host name apart and put it together again as
-    /// `product.edge.region.twilio.com`. The Node and Java SDKs double a name of two labels; they and the Go SDK drop
-    /// labels of a name of six or more.
-    pub fn public_url_warning(&self) -> Option<&'static str> {
-        let host = self.public_url.as_deref()?.split_once("://")?.1;
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        if host.starts_with('[') || name.parse::<IpAddr>().is_ok() {
-            return None;
-        }
-        match name.split('.').count() {
-            2 => Some("a host name of two labels is doubled by Twilio's Node and Java SDKs: use one, or three to five"),
-            0..=5 => None,
-            _ => Some(
-                "a host name of six or more labels is cut by Twilio's Node, Go and Java SDKs: use one, or three to five",
-            ),
-        }
-    }
-}
-
-/// Postgres.
-#[derive(Clone)]
-pub struct DatabaseSettings {
-    /// Where, as whom, with which password.
-    pub url: SecretString,
-    /// Connections of this process, at most.
-    pub max_connections: u32,
-    /// How long to wait for one.
-    pub acquire_timeout: Duration,
-    /// How long one statement may run.
-    pub statement_timeout: Duration,
-}
-
-/// Where the root key comes from.
-#[derive(Clone)]
-pub enum KekSettings {
-    /// Nowhere: enough for `migrate`, not for anything that touches a secret.
-    Unset,
-    /// A file of 32 bytes.
-    File(PathBuf),
-    /// Derived from a passphrase.
-    Passphrase {
-        /// The passphrase.
-        passphrase: SecretString,
-        /// What Argon2id costs when the passphrase is first used.
-        cost: Argon2Cost,
-    },
-}
-
-/// Tokens and their verification.
-#[derive(Clone)]
-pub struct AuthenticationSettings {
-    /// What Argon2id costs for new hashes.
-    pub argon2: Argon2Cost,
-    /// Argon2 runs at the same time.
-    pub argon2_concurrency: usize,
-    /// How long a successful verification is remembered.
-    pub memo_time: Duration,
-    /// How many are.
-    pub memo_entries: u64,
-}
-
-/// Bounds on requests and caches.
-#[derive(Clone)]
-pub struct LimitSettings {
-    /// The largest request body.
-    pub body_bytes: usize,
-    /// The largest head of a request: target, names and values of headers.
-    pub head_bytes: usize,
-    /// The most parameters in a query or a body.
-    pub parameters: usize,
-    /// How long a client may take to send the head of a request.
-    pub head_time: Duration,
-    /// How long it may take to send the body.
-    pub body_time: Duration,
-    /// How long it may take nothing of an answer.
-    pub stall_time: Duration,
-    /// How long the vault may take over one request.
-    pub request_time: Duration,
-    /// How long an unwrapped account key stays in memory.
-    pub account_key_time: Duration,
-    /// How many do.
-    pub account_key_entries: u64,
-}
-
-/// How much one caller may ask for.
-#[derive(Clone)]
-pub struct RateLimitSettings {
-    /// Requests of one account.
-    pub account: Rate,
-    /// Requests of one address.
-    pub address: Rate,
-    /// Failed authentications of one address in a minute.
-    pub failed_authentications_per_minute: NonZeroU32,
-}
-
-/// A rate, and what may come at once after a rest.
-#[derive(Clone, Copy)]
-pub struct Rate {
-    /// In each second.
-    pub per_second: NonZeroU32,
-    /// At once.
-    pub burst: NonZeroU32,
-}
-
-/// What happens to a credential that cannot work, although each of its values is well formed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValidationMode {
-    /// It is stored, as Twilio does, and a finding is logged.
-    Lenient,
-    /// It is refused.
-    Strict,
-}
-
-/// Logging.
-#[derive(Clone)]
-pub struct LogSettings {
-    /// `EnvFilter` directives.
-    pub filter: String,
-    /// For machines or for people.
-    pub format: LogFormat,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Text for people.
-    Text,
+    effective: Vec<(&'static str, String)>,
 }
 
 impl Settings {
+    /// Reads and checks the settings.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, &[])
+    }
+
+    /// Reads and checks the settings; what the command line says of a key wins over every other source.
+    pub fn load_with(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, ConfigError> {
+        let raw = RawSettings::read(file, overrides)?;
+        Ok(Self {
+            effective: raw.effective(),
+            server: raw.server.check()?,
+            database: raw.database.check()?,
+            kek: raw.kek.check()?,
+            authentication: raw.authentication.check()?,
+            limits: raw.limits.check()?,
+            rate_limit: raw.rate_limit.check()?,
+            validation: raw.validation.check()?,
+            log: raw.log.check()?,
+        })
+    }
+
     /// Every key with its value, for people; secrets show only whether they are set.
     pub fn effective(&self) -> &[(&'static str, String)] {
         &self.effective
+    }
+}
+
+impl LogSettings {
+    /// Reads how to log, for a command that logs before the rest of its settings can be known.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        RawSettings::read(file, &[])?.log.check()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::net::IpAddr;
+
+    use secrecy::ExposeSecret as _;
+
+    fn load(toml: &str) -> Result<Settings, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        Settings::load(Some(file.path()))
+    }
+
+    const DATABASE: &str = "[database]\nurl = 'postgres://canary-user:canary-password@localhost/x'\n";
+
+    #[test]
+    fn defaults_listen_on_loopback_and_hold_no_secret() {
+        let settings = load(DATABASE).unwrap();
+        assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+        assert!(matches!(settings.kek, KekSettings::Unset));
+        assert_eq!(settings.limits.body_bytes, 256 * 1024);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let refused = load("[server]\nlissten = '127.0.0.1:1'\n").err().unwrap();
+        assert!(refused.to_string().contains("lissten"), "{refused}");
+    }
+
+    #[test]
+    fn without_a_database_the_error_says_what_to_set() {
+        let refused = load("").err().unwrap();
+        assert!(
+            refused.to_string().contains("PUSHVAULT__DATABASE__URL_FILE"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_file_without_the_last_newline_and_wins() {
+        let mut secret = tempfile::NamedTempFile::new().unwrap();
+        secret.write_all(b"postgres://from-file\n").unwrap();
+        let settings = load(&format!("{DATABASE}url_file = '{}'\n", secret.path().display())).unwrap();
+        assert_eq!(settings.database.url.expose_secret(), "postgres://from-file");
+    }
+
+    #[test]
+    fn neither_errors_nor_the_effective_settings_repeat_a_secret() {
+        let shown = format!("{:?}", load(DATABASE).unwrap().effective());
+        assert!(shown.contains("[redacted]") && !shown.contains("canary"), "{shown}");
+        for broken in [
+            "[database]\nurl = 'canary-password\n",
+            "[database]\nmax_connections = 'canary-password'\n",
+            "[server]\nlisten = 'canary-password'\n",
+            "[kek]\nprovider = 'canary-password'\n",
+        ] {
+            let refused = load(broken).err().unwrap();
+            assert!(!refused.to_string().contains("canary"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_a_limit_and_a_cost_of_zero_are_refused_by_name() {
+        for (section, key) in [
+            ("database", "acquire_timeout_seconds"),
+            ("kek", "passphrase_parallelism"),
+            ("authentication", "argon2_iterations"),
+            ("limits", "body_bytes"),
+            ("limits", "stall_seconds"),
+            ("rate_limit", "account_burst"),
+        ] {
+            let header = if section == "database" {
+                String::new()
+            } else {
+                format!("[{section}]\n")
+            };
+            let refused = load(&format!("{DATABASE}{header}{key} = 0\n")).err().unwrap();
+            assert!(refused.to_string().contains(&format!("{section}.{key}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_that_sdks_would_mangle_is_warned_of() {
+        let warning = |url: &str| {
+            let settings = load(&format!("{DATABASE}[server]\npublic_url = '{url}'\n")).unwrap();
+            settings
+                .server
+                .public_url_warning()
+                .map(|text| text.split_once(" labels").unwrap().0)
+        };
+        for good in [
+            "http://localhost:8080",
+            "http://pushvault",
+            "http://10.0.0.7:8080",
+            "http://[::1]:8080",
+            "https://vault.example.com",
+            "https://svc.ns.svc.cluster.local:443",
+        ] {
+            assert_eq!(warning(good), None, "{good}");
+        }
+        assert_eq!(warning("https://example.com:8443"), Some("a host name of two"));
+        assert_eq!(warning("https://a.b.c.d.e.f"), Some("a host name of six or more"));
+    }
+
+    #[test]
+    fn trusted_proxies_are_addresses_and_networks() {
+        let with = |text: &str| load(&format!("{DATABASE}[server]\ntrusted_proxies = '{text}'\n"));
+        assert_eq!(with("").unwrap().server.trusted_proxies, []);
+        let proxies = with("10.0.0.7, 10.1.0.0/16,::1").unwrap().server.trusted_proxies;
+        let believes = |address: &str| {
+            proxies
+                .iter()
+                .any(|network| network.contains(&address.parse::<IpAddr>().unwrap()))
+        };
+        assert!(believes("10.0.0.7") && believes("10.1.255.1") && believes("::1"));
+        assert!(!believes("10.0.0.8") && !believes("10.2.0.0") && !believes("::2"));
+        assert!(with("proxy.internal").is_err());
+    }
+
+    #[test]
+    fn rate_limits_have_one_switch() {
+        assert!(load(DATABASE).unwrap().rate_limit.is_some());
+        assert!(
+            load(&format!("{DATABASE}[rate_limit]\nenabled = false\n"))
+                .unwrap()
+                .rate_limit
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        let with = |url: &str| load(&format!("{DATABASE}[server]\npublic_url = '{url}'\n"));
+        assert_eq!(
+            with("https://vault.example.com/").unwrap().server.public_url.as_deref(),
+            Some("https://vault.example.com")
+        );
+        for wrong in [
+            "vault.example.com",
+            "https://",
+            "https://a/b",
+            "https://a?b",
+            "https://user@a",
+            "ftp://a",
+            "https://a:b:c",
+            "https://:8080",
+            "https://a:99999",
+            "https://exa\"mple",
+        ] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
     }
 }

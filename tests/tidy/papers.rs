@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pushvault::http::ErrorCode;
 
-use crate::source::{all_files, read};
+use crate::source::{SourceFile, all_files, files, read};
 
 #[test]
 fn every_error_code_stands_in_the_api_document() {
@@ -37,8 +37,12 @@ fn default_keys() -> BTreeSet<String> {
 
 #[test]
 fn every_setting_is_shown_by_config_check_and_none_besides() {
-    let raw = read("src/config/raw.rs");
-    let shown: BTreeSet<String> = raw
+    let sections: String = files("src/config")
+        .iter()
+        .filter(|file| file.text.contains("fn effective"))
+        .map(SourceFile::product_text)
+        .collect();
+    let shown: BTreeSet<String> = sections
         .split('"')
         .filter(|text| {
             text.split_once('.').is_some_and(|(section, key)| {

@@ -7,11 +7,10 @@ use syn::visit::Visit;
 use crate::source::{SourceFile, all_files, count_in, files};
 
 /// The files that look into a secret, and how many times each does. A new place is a change to this table.
-const EXPOSED: [(&str, usize); 10] = [
+const EXPOSED: [(&str, usize); 9] = [
     ("src/cli/account.rs", 2),
     ("src/cli/api_key.rs", 1),
-    ("src/config/raw.rs", 1),
-    ("src/config/rules.rs", 1),
+    ("src/config/rules.rs", 2),
     ("src/dev/environment_file.rs", 1),
     ("src/domain/credential.rs", 5),
     ("src/domain/finding.rs", 1),
