@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod load;
 mod support;
 
 mod cli_accounts;
@@ -20,5 +21,6 @@ mod dev_first_start;
 mod dev_places;
 mod dev_restart;
 mod dev_root_key;
+mod replicas;
 mod serve_life;
 mod serve_refusals;

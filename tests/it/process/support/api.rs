@@ -70,6 +70,10 @@ impl Caller {
         self.call(Method::GET, path, None).await.unwrap()
     }
 
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
+        self.call(Method::GET, path, None).await
+    }
+
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> reqwest::Result<Answer> {
         self.call(Method::POST, path, Some(form)).await
     }

@@ -138,7 +138,17 @@ impl Deployment {
 
     /// Starts the service and waits until it says where it listens.
     pub(crate) fn serve(&self) -> Service<'_> {
-        let mut program = Program::start(self.command(&["serve"]));
+        self.start(self.command(&["serve"]))
+    }
+
+    /// Starts the service where another one was before.
+    pub(crate) fn serve_at(&self, url: &str) -> Service<'_> {
+        let address = url.trim_start_matches("http://");
+        self.start(self.command(&["serve", "--listen", address]))
+    }
+
+    fn start(&self, command: Command) -> Service<'_> {
+        let mut program = Program::start(command);
         let address = program.wait_for("an address", |program| {
             let log = program.stdout();
             let line = log.lines().find(|line| line.contains("pushvault serves"))?;

@@ -3,14 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where a seed is taken from, to see a failure again.
-const VARIABLE: &str = "PUSHVAULT_CRASH_SEED";
+const VARIABLE: &str = "PUSHVAULT_LOAD_SEED";
 
 /// `SplitMix64`.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// Starts from the seed of the environment, or from another one each time, and prints it.
-    pub(super) fn seeded() -> Self {
+    pub(crate) fn seeded() -> Self {
         let seed = match std::env::var(VARIABLE) {
             Ok(text) => text.parse().expect("the seed is a number"),
             Err(_) => u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()),
@@ -20,12 +20,12 @@ impl Random {
     }
 
     /// A generator of its own for somebody else.
-    pub(super) fn another(&mut self) -> Self {
+    pub(crate) fn another(&mut self) -> Self {
         Self(self.next())
     }
 
     /// A number below `bound`.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap();
         usize::try_from(self.next() % bound).unwrap()
     }

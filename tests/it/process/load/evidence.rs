@@ -1,8 +1,9 @@
-//! What is in the database after a crash: whether it agrees with itself, and with what the writers were told.
+//! What is in the database after the load: whether it agrees with itself, and with what the writers were told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
+use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use pushvault_crypto::{
@@ -12,10 +13,10 @@ use sqlx::FromRow;
 use sqlx::types::Uuid;
 
 use super::ledger::{APNS_PAIR, Kind, State, Story};
-use crate::process::support::{DataDirectory, Database};
+use crate::process::support::Database;
 
 /// Everything about credentials that the database holds, and what it takes to open it.
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     credentials: Vec<Credential>,
     versions: BTreeMap<(String, i32), Version>,
     events: Vec<Event>,
@@ -64,8 +65,8 @@ impl Credential {
 }
 
 impl Evidence {
-    pub(super) async fn collect(directory: &DataDirectory) -> Self {
-        let database = directory.database().await;
+    /// Reads everything; the root key is the one in this file.
+    pub(crate) async fn collect(database: &Database, root_key: &Path) -> Self {
         let credentials = database
             .rows(
                 "select credential_sid as sid, friendly_name, push_service, current_version,
@@ -86,10 +87,10 @@ impl Evidence {
                 from audit_events",
             )
             .await;
-        let root_key = KeyEncryptionKey::from_slice(&fs::read(directory.join("root.key")).unwrap()).unwrap();
+        let root_key = KeyEncryptionKey::from_slice(&fs::read(root_key).unwrap()).unwrap();
         let deployment_id: Uuid = database.value("select deployment_id from deployment").await;
         let deployment_id = DeploymentId::from_bytes(deployment_id.into_bytes());
-        let (account_sid, account_key) = unwrap_account_key(&database, &root_key, &deployment_id).await;
+        let (account_sid, account_key) = unwrap_account_key(database, &root_key, &deployment_id).await;
         Self {
             credentials,
             versions: versions
@@ -103,16 +104,16 @@ impl Evidence {
         }
     }
 
-    pub(super) fn versions(&self) -> usize {
+    pub(crate) fn versions(&self) -> usize {
         self.versions.len()
     }
 
-    pub(super) fn event_sids(&self) -> BTreeSet<String> {
+    pub(crate) fn event_sids(&self) -> BTreeSet<String> {
         self.events.iter().map(|event| event.sid.clone()).collect()
     }
 
     /// Insists that every change has its one event and every event its change, with the digest of the same ciphertexts.
-    pub(super) fn agrees_with_itself(&self) {
+    pub(crate) fn agrees_with_itself(&self) {
         let gone = self.credentials.iter().filter(|credential| credential.deleted);
         assert_same(
             "creates",
@@ -160,7 +161,7 @@ impl Evidence {
 
     /// Holds every story against the credential that it tells of, opens what it holds, and ends every doubt. Returns
     /// how many steps had been done although nobody was told.
-    pub(super) fn settle(&self, stories: &mut [Story]) -> usize {
+    pub(crate) fn settle(&self, stories: &mut [Story]) -> usize {
         let mut done = 0;
         let mut known = BTreeSet::new();
         for story in stories {

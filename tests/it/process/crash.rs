@@ -1,13 +1,7 @@
 //! The crash test: writers at work, `kill -9` in the middle, and nothing that was acknowledged is missing afterwards.
 //!
 //! Each round starts the vault on the data of the round before, lets the writers write, kills at a moment drawn from
-//! the seed, starts again and holds what is in the database against what the writers were told (`ledger`) and against
-//! itself (`evidence`). A round may kill the vault alone, or Postgres and its supervisor with it, at once.
-
-mod evidence;
-mod ledger;
-mod random;
-mod writers;
+//! the seed, starts again and holds what is in the database against what the writers were told and against itself. A round may kill the vault alone, or Postgres and its supervisor with it, at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,11 +10,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::load::{Evidence, Random, Story, Writer, tell};
 use super::support::{DataDirectory, DevVault, Signal, wait_for};
-use evidence::Evidence;
-use ledger::Story;
-use random::Random;
-use writers::Writer;
 
 const WRITERS: usize = 8;
 
@@ -42,7 +33,7 @@ async fn what_was_acknowledged_survives_a_kill_and_no_event_stands_without_its_c
     for (round, victims) in ROUNDS.into_iter().enumerate() {
         let told = write_and_kill(round, victims, vault, &directory, &mut random, &mut stories).await;
         vault = DevVault::start(&directory);
-        let evidence = Evidence::collect(&directory).await;
+        let evidence = Evidence::collect(&directory.database().await, &directory.join("root.key")).await;
         evidence.agrees_with_itself();
         let done = evidence.settle(&mut stories);
         tell(&format!("round {round}: {done} of what was in doubt had been done"));
@@ -72,12 +63,12 @@ async fn write_and_kill(
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let writers: Vec<_> = (0..WRITERS)
         .map(|number| {
-            let writer = Writer {
-                caller: vault.environment.caller(),
-                name: format!("round-{round}-writer-{number}"),
-                random: random.another(),
-                acknowledged: Arc::clone(&acknowledged),
-            };
+            let writer = Writer::new(
+                vec![vault.environment.caller()],
+                format!("round-{round}-writer-{number}"),
+                random.another(),
+                Arc::clone(&acknowledged),
+            );
             tokio::spawn(writer.write())
         })
         .collect();
@@ -103,7 +94,7 @@ async fn write_and_kill(
 
     let mut in_doubt = 0;
     for writer in writers {
-        let written = writer.await.unwrap();
+        let written = writer.await.unwrap().stories;
         in_doubt += written.iter().filter(|story| story.is_in_doubt()).count();
         stories.extend(written);
     }
@@ -120,10 +111,4 @@ fn events_in(log: &str) -> BTreeSet<String> {
         .filter(|line| line["target"] == "audit")
         .map(|line| line["event_sid"].as_str().unwrap().to_owned())
         .collect()
-}
-
-/// Says what a failure is to be seen again with.
-#[expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
-fn tell(text: &str) {
-    println!("{text}");
 }

@@ -1,0 +1,20 @@
+//! Load, and the proof that it left nothing behind but what was acknowledged: writers at work (`writers`), what they were
+//! told (`ledger`), what they saw (`seen`), and what is in the database afterwards (`evidence`).
+
+mod evidence;
+mod ledger;
+mod random;
+mod seen;
+mod writers;
+
+pub(super) use evidence::Evidence;
+pub(super) use ledger::Story;
+pub(super) use random::Random;
+pub(super) use seen::Outcome;
+pub(super) use writers::{Crew, Writer};
+
+/// Says what a failure is to be seen again with.
+#[expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
+pub(super) fn tell(text: &str) {
+    println!("{text}");
+}
