@@ -8,11 +8,13 @@ use crate::domain::audit::RequestContext;
 use crate::http::{Server, ServerError};
 use crate::service::{OpenError, Vault};
 use crate::store::{SchemaError, Store};
+use crate::telemetry::{Traces, TracesError};
 
 /// A service that listens.
 pub struct Application {
     vault: Arc<Vault>,
     server: Server,
+    traces: Option<Traces>,
 }
 
 /// Why the service does not start.
@@ -24,6 +26,9 @@ pub enum StartError {
     /// The address cannot be had.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// There can be no traces.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
 }
 
 /// Why the schema was not brought up to date.
@@ -41,9 +46,16 @@ impl Application {
     /// Opens the vault and binds the listener.
     pub async fn build(settings: &Settings, context: &RequestContext) -> Result<Self, StartError> {
         let vault = Arc::new(Vault::open(settings, context).await?);
+        let traces = settings.trace.as_ref().map(Traces::begin).transpose()?;
         Ok(Self {
-            server: Server::bind(&settings.server, &settings.limits, Arc::clone(&vault))?,
+            server: Server::bind(
+                &settings.server,
+                &settings.limits,
+                Arc::clone(&vault),
+                traces.as_ref().map(Traces::tracer),
+            )?,
             vault,
+            traces,
         })
     }
 
@@ -57,10 +69,14 @@ impl Application {
         Arc::clone(&self.vault)
     }
 
-    /// Serves until `stop` is ready; then lets the requests under way finish and closes the database's connections.
+    /// Serves until `stop` is ready; then lets the requests under way finish and closes the database's connections and
+    /// delivers the last spans.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
         let result = self.server.run(stop).await;
         self.vault.close().await;
+        if let Some(traces) = self.traces {
+            traces.end().await;
+        }
         result
     }
 }

@@ -1,6 +1,10 @@
-//! Logging: one subscriber for the process, and what a panic may say.
+//! Logging: one subscriber for the process, and what a panic may say. Beside it, off by default, traces.
 
-use std::error::Error;
+mod cause;
+mod otlp;
+mod span;
+mod traces;
+
 use std::io;
 
 use tracing_subscriber::EnvFilter;
@@ -9,6 +13,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogFormat, LogSettings};
+
+pub use cause::chain;
+pub use otlp::TracesError;
+pub use span::{RequestSpan, RequestStart, Traced, Tracer, carried, note, step};
+pub use traces::Traces;
 
 /// Sends the log to `writer`, and panics to the log. A second call changes nothing.
 pub fn init<W>(settings: &LogSettings, writer: W) -> Result<(), TelemetryError>
@@ -58,21 +67,6 @@ fn log_panics() {
         let place = panic.location().map(tracing::field::display);
         tracing::error!(target: "panic", place, "a task panicked; this is a defect, please report the place");
     }));
-}
-
-/// An error with its causes, in one line. A cause that the text before it already tells is not told twice.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let told = error.to_string();
-        if !text.contains(&told) {
-            text.push_str(": ");
-            text.push_str(&told);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Where `serve` logs.

@@ -28,10 +28,10 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("config", &[]),
     ("telemetry", &["config"]),
     ("kms", &["config", "domain"]),
-    ("store", &["config", "domain"]),
+    ("store", &["config", "domain", "telemetry"]),
     ("service", &["config", "domain", "kms", "store", "telemetry"]),
     ("http", &["config", "domain", "service", "telemetry"]),
-    ("app", &["config", "domain", "http", "service", "store"]),
+    ("app", &["config", "domain", "http", "service", "store", "telemetry"]),
     ("dev", &["app", "config", "domain", "http", "service"]),
     (
         "cli",

@@ -12,6 +12,7 @@ mod rules;
 mod server;
 mod settings;
 mod sources;
+mod trace;
 mod validation;
 
 pub use authentication::AuthenticationSettings;
@@ -23,4 +24,5 @@ pub use log::{LogFormat, LogSettings};
 pub use rate_limit::{Rate, RateLimitSettings};
 pub use server::ServerSettings;
 pub use settings::Settings;
+pub use trace::TraceSettings;
 pub use validation::ValidationMode;

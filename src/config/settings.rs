@@ -11,6 +11,7 @@ use super::log::LogSettings;
 use super::rate_limit::RateLimitSettings;
 use super::server::ServerSettings;
 use super::sources::RawSettings;
+use super::trace::TraceSettings;
 use super::validation::ValidationMode;
 
 /// All settings.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub validation: ValidationMode,
     /// Logging.
     pub log: LogSettings,
+    /// Where the spans of requests go; none when there are none.
+    pub trace: Option<TraceSettings>,
     effective: Vec<(&'static str, String)>,
 }
 
@@ -54,6 +57,7 @@ impl Settings {
             rate_limit: raw.rate_limit.check()?,
             validation: raw.validation.check()?,
             log: raw.log.check()?,
+            trace: raw.trace.check()?,
         })
     }
 
@@ -200,6 +204,27 @@ mod tests {
                 .rate_limit
                 .is_none()
         );
+    }
+
+    #[test]
+    fn traces_are_off_until_they_have_somewhere_to_go() {
+        assert!(load(DATABASE).unwrap().trace.is_none());
+        let with = |text: &str| load(&format!("{DATABASE}[trace]\n{text}\n"));
+        let on = with("otlp_endpoint = 'http://collector:4318/'\nsample_ratio = 0.25").unwrap();
+        let on = on.trace.unwrap();
+        assert_eq!(on.otlp_endpoint, "http://collector:4318");
+        assert!((on.sample_ratio - 0.25).abs() < f64::EPSILON);
+        for wrong in ["http://canary:1/v1/traces", "canary:1", "http://canary@x"] {
+            let refused = with(&format!("otlp_endpoint = '{wrong}'")).err().unwrap().to_string();
+            assert!(
+                refused.contains("trace.otlp_endpoint") && !refused.contains("canary"),
+                "{refused}"
+            );
+        }
+        for wrong in ["-0.1", "1.1", "nan"] {
+            let refused = with(&format!("sample_ratio = {wrong}")).err().unwrap().to_string();
+            assert!(refused.contains("trace.sample_ratio"), "{refused}");
+        }
     }
 
     #[test]

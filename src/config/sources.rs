@@ -13,6 +13,7 @@ use super::limits::RawLimits;
 use super::log::RawLog;
 use super::rate_limit::RawRateLimit;
 use super::server::RawServer;
+use super::trace::RawTrace;
 use super::validation::RawValidation;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -29,6 +30,7 @@ pub(super) struct RawSettings {
     pub(super) rate_limit: RawRateLimit,
     pub(super) validation: RawValidation,
     pub(super) log: RawLog,
+    pub(super) trace: RawTrace,
 }
 
 impl RawSettings {
@@ -64,6 +66,7 @@ impl RawSettings {
             self.rate_limit.effective(),
             self.validation.effective(),
             self.log.effective(),
+            self.trace.effective(),
         ]
         .concat()
     }

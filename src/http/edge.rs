@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
@@ -18,13 +18,14 @@ use tracing::Instrument as _;
 use super::connection::Activity;
 use super::error::{ApiError, ErrorCode};
 use super::forwarded::Ends;
-use super::operation::{Matched, Place};
+use super::operation::{Matched, Place, known_method};
 use super::request_meta::RequestMeta;
 use super::state::AppState;
+use super::trace;
 use super::view::{self, ErrorView};
 use crate::domain::sid::{CredentialSid, RequestSid};
 use crate::service::VaultError;
-use crate::telemetry::chain;
+use crate::telemetry::{RequestSpan, chain};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
 const REQUEST_DURATION: HeaderName = HeaderName::from_static("twilio-request-duration");
@@ -50,8 +51,9 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     let meta = RequestMeta::new(request_sid, ends);
     request.extensions_mut().insert(meta.clone());
     let span = tracing::info_span!("request", request_sid = meta.request_sid.as_str());
+    let trace = trace::begin(&state, &request, &meta);
 
-    async {
+    let answered = async {
         let mut response = next.call(request).await?.map_into_boxed_body();
         let mut error_code = None;
         if response.status().is_client_error() || response.status().is_server_error() {
@@ -68,11 +70,18 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         put(headers, CONCURRENT_REQUESTS, &concurrent.count.to_string());
         put(headers, CACHE_CONTROL, "no-store");
         put(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
-        log_access(&meta, &response, error_code, duration);
+        log_access(&meta, trace.as_ref(), &response, error_code, duration);
         Ok(response)
     }
-    .instrument(span)
-    .await
+    .instrument(span);
+    let Some(trace) = &trace else {
+        return answered.await;
+    };
+    let answer = trace.around(answered).await;
+    if let Ok(response) = &answer {
+        trace::end(trace, response);
+    }
+    answer
 }
 
 /// The error that the caller is told: logged where it is ours, recorded where a mutation was refused. None for an answer
@@ -180,7 +189,13 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option<u16>, duration: Duration) {
+fn log_access(
+    meta: &RequestMeta,
+    trace: Option<&RequestSpan>,
+    response: &ServiceResponse,
+    error_code: Option<u16>,
+    duration: Duration,
+) {
     let request = response.request();
     // Probes come every few seconds; only one that fails is news.
     let is_probe = request
@@ -192,25 +207,17 @@ fn log_access(meta: &RequestMeta, response: &ServiceResponse, error_code: Option
     tracing::info!(
         target: "access",
         // Only a method that HTTP knows, and the template, never the path: a caller may paste anything into either.
-        method = known_method(request.method()),
+        method = known_method(request.method()).unwrap_or("other"),
         route = request.match_pattern(),
         status = response.status().as_u16(),
         error_code,
         limit = meta.limit(),
         account_sid = meta.account_sid().map(tracing::field::display),
         source_address = meta.source_address().map(tracing::field::display),
+        trace_id = trace.and_then(RequestSpan::trace_id),
         duration_ms = duration.as_secs_f64() * 1000.0,
         "request"
     );
-}
-
-fn known_method(method: &Method) -> &str {
-    match *method {
-        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
-            method.as_str()
-        }
-        _ => "other",
-    }
 }
 
 /// Counts the requests under way, for as long as this lives.

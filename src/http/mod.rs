@@ -15,6 +15,7 @@ mod routes;
 mod server;
 mod state;
 mod surface;
+mod trace;
 mod unread;
 mod view;
 

@@ -61,3 +61,17 @@ impl Matched {
         methods.join(", ")
     }
 }
+
+/// The name of a method that HTTP knows: any other is text of the caller's choice.
+pub(super) fn known_method(method: &Method) -> Option<&'static str> {
+    Some(match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => return None,
+    })
+}

@@ -68,6 +68,11 @@ impl RequestMeta {
         self.ends.source
     }
 
+    /// How the client asked: `http` or `https`.
+    pub(super) fn scheme(&self) -> &'static str {
+        self.ends.scheme
+    }
+
     /// The product that the host names.
     pub(super) fn host_product(&self) -> Option<&'static str> {
         match &self.ends.host {
@@ -99,11 +104,14 @@ impl RequestMeta {
             request_sid: Some(self.request_sid.clone()),
             source_address: self.source_address(),
             user_agent: header(request, &USER_AGENT).map(|text| text.chars().take(USER_AGENT_CHARACTERS).collect()),
-            traceparent: header(request, &HeaderName::from_static("traceparent"))
-                .filter(|text| is_traceparent(text))
-                .map(str::to_owned),
+            traceparent: traceparent(request).map(str::to_owned),
         }
     }
+}
+
+/// The trace that the caller says the request belongs to.
+pub(super) fn traceparent(request: &HttpRequest) -> Option<&str> {
+    header(request, &HeaderName::from_static("traceparent")).filter(|text| is_traceparent(text))
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {

@@ -111,6 +111,14 @@ pub(super) fn resources() -> impl Iterator<Item = (String, Matched)> {
     open.chain(credentials)
 }
 
+/// Whether a path is that of a probe.
+pub(super) fn is_probe(path: &str) -> bool {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    OPEN_RESOURCES
+        .iter()
+        .any(|(probe, matched)| *probe == path && matches!(matched.place, Place::Probe))
+}
+
 /// Registers every route.
 pub(super) fn register(config: &mut web::ServiceConfig) {
     for (path, matched) in resources() {

@@ -21,6 +21,7 @@ use super::state::AppState;
 use super::unread::refuse_unread;
 use crate::config::{LimitSettings, ServerSettings};
 use crate::service::Vault;
+use crate::telemetry::Tracer;
 
 /// How long a connection stays open after an answer that came before the whole request had: a client that still sends
 /// would else never read it.
@@ -51,7 +52,12 @@ pub struct Server {
 
 impl Server {
     /// Binds the address; callers wait in the kernel's queue until [`Server::run`].
-    pub fn bind(settings: &ServerSettings, limits: &LimitSettings, vault: Arc<Vault>) -> Result<Self, ServerError> {
+    pub fn bind(
+        settings: &ServerSettings,
+        limits: &LimitSettings,
+        vault: Arc<Vault>,
+        tracer: Option<Tracer>,
+    ) -> Result<Self, ServerError> {
         let bind = |source| ServerError::Bind {
             address: settings.listen,
             source,
@@ -62,7 +68,7 @@ impl Server {
         let listener = TcpListener::bind(settings.listen).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         Ok(Self {
-            state: Data::new(AppState::new(vault, settings, limits, openapi::document())),
+            state: Data::new(AppState::new(vault, settings, limits, openapi::document(), tracer)),
             address,
             listener,
         })

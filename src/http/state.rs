@@ -11,6 +11,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::config::{LimitSettings, ServerSettings};
 use crate::service::{Vault, VaultError};
+use crate::telemetry::{Tracer, carried};
 
 /// What every worker shares.
 pub(super) struct AppState {
@@ -20,6 +21,8 @@ pub(super) struct AppState {
     /// The OpenAPI document.
     pub(super) openapi: OpenApi,
     pub(super) concurrent_requests: AtomicUsize,
+    /// Begins the spans of requests; none while there are no traces.
+    pub(super) tracer: Option<Tracer>,
     /// How often the operator is told of a proxy that the settings forgot.
     forgotten_proxy: DefaultDirectRateLimiter,
     runtime: Handle,
@@ -27,13 +30,20 @@ pub(super) struct AppState {
 
 impl AppState {
     /// State for workers whose use cases run on the present runtime.
-    pub(super) fn new(vault: Arc<Vault>, server: &ServerSettings, limits: &LimitSettings, openapi: OpenApi) -> Self {
+    pub(super) fn new(
+        vault: Arc<Vault>,
+        server: &ServerSettings,
+        limits: &LimitSettings,
+        openapi: OpenApi,
+        tracer: Option<Tracer>,
+    ) -> Self {
         Self {
             vault,
             server: server.clone(),
             limits: limits.clone(),
             openapi,
             concurrent_requests: AtomicUsize::new(0),
+            tracer,
             forgotten_proxy: RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN)),
             runtime: Handle::current(),
         }
@@ -60,7 +70,9 @@ impl AppState {
     {
         let use_case = tokio::time::timeout(self.limits.request_time, use_case(Arc::clone(&self.vault)));
         self.runtime
-            .spawn(async move { use_case.await.unwrap_or(Err(VaultError::TimedOut)) })
+            .spawn(carried(
+                async move { use_case.await.unwrap_or(Err(VaultError::TimedOut)) },
+            ))
             .await
             .map_err(|_| VaultError::Interrupted)?
     }

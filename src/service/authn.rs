@@ -19,6 +19,7 @@ use crate::domain::account::AccountStatus;
 use crate::domain::principal::{Login, Principal};
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::store::{AuthenticationRecord, Store};
+use crate::telemetry::{Traced as _, note};
 
 const MATCHED_TAG: &[u8] = b"pushvault/v1/token-memo";
 
@@ -153,10 +154,12 @@ impl Authenticator {
             .collect();
         // A secret that was right a moment ago is taken from anywhere; a new one not from where guesses come from.
         if digests.iter().any(|digest| self.matched.contains_key(digest)) {
+            note("pushvault.token_memo", "hit");
             return Ok(true);
         }
+        note("pushvault.token_memo", "miss");
         door.may_try()?;
-        let permit = self.permit().await?;
+        let permit = self.permit().step("argon2.wait").await?;
         // While it waited, those before it may have failed too often.
         door.may_try()?;
         let hashes: Vec<_> = hashes.iter().map(|&hash| hash.to_owned()).collect();
@@ -169,6 +172,7 @@ impl Authenticator {
             }
             matching
         })
+        .step("argon2.run")
         .await?;
         if let Some(digest) = matching.and_then(|index| digests.get(index)) {
             self.matched.insert(*digest, ());

@@ -17,6 +17,7 @@ use crate::domain::push_service::PushService;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::kms;
 use crate::store::{CredentialVersion, Store, WrappedAccountKey};
+use crate::telemetry::step;
 
 /// The version of an account's first key.
 const FIRST_VERSION: i32 = 1;
@@ -113,12 +114,10 @@ impl Keyring {
         version: &VersionContext<'_>,
         secrets: &SecretMaterial,
     ) -> Result<Envelope, VaultError> {
-        Ok(pushvault_crypto::seal(
-            &primary.key,
-            positive(primary.version)?,
-            &self.context(scope, version)?,
-            secrets,
-        )?)
+        let (key_version, context) = (positive(primary.version)?, self.context(scope, version)?);
+        Ok(step("keyring.seal", || {
+            pushvault_crypto::seal(&primary.key, key_version, &context, secrets)
+        })?)
     }
 
     /// Opens the secrets of a stored version. The context is rebuilt from the scope and the row: a row that stands where
@@ -143,11 +142,10 @@ impl Keyring {
             sandbox: version.sandbox,
             version: version.version,
         };
-        Ok(pushvault_crypto::open(
-            &account_key.key,
-            &self.context(scope, &context)?,
-            &version.envelope,
-        )?)
+        let context = self.context(scope, &context)?;
+        Ok(step("keyring.open", || {
+            pushvault_crypto::open(&account_key.key, &context, &version.envelope)
+        })?)
     }
 
     /// The account's primary key, unwrapped. A change asks for it before it begins, so that nobody who holds a connection
@@ -165,7 +163,9 @@ impl Keyring {
         let context = self.account_key_context(scope.account_sid(), wrapped.version)?;
         Ok(Arc::new(VersionedKey {
             version: wrapped.version,
-            key: self.kek.unwrap_account_key(&wrapped.wrapped, &context)?,
+            key: step("keyring.unwrap", || {
+                self.kek.unwrap_account_key(&wrapped.wrapped, &context)
+            })?,
         }))
     }
 

@@ -12,6 +12,7 @@ use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
 use crate::domain::principal::{Login, Principal};
 use crate::store::{SchemaState, Store};
+use crate::telemetry::Traced as _;
 
 /// The vault: a database, the keys to it, and the door.
 pub struct Vault {
@@ -45,7 +46,10 @@ impl Vault {
     ///
     /// The limits on how often are held against the address, where one is known, and against the account.
     pub async fn authenticate(&self, address: Option<IpAddr>, login: Option<&Login>) -> Result<Principal, VaultError> {
-        self.authenticator.authenticate(&self.store, address, login).await
+        self.authenticator
+            .authenticate(&self.store, address, login)
+            .step("authenticate")
+            .await
     }
 
     /// Closes the connections to the database.

@@ -9,6 +9,7 @@ use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::FriendlyName;
+use crate::telemetry::Traced as _;
 
 /// The Argon2id hashes (PHC strings) that a caller's secret may match.
 pub struct TokenHashes {
@@ -49,6 +50,7 @@ impl Store {
             account_sid.as_str(),
         )
         .fetch_optional(&self.pool)
+        .statement("store.account_for_authentication")
         .await?;
         row.map(|row| {
             Ok(AuthenticationRecord {
@@ -74,6 +76,7 @@ impl Store {
             api_key_sid.as_str(),
         )
         .fetch_optional(&self.pool)
+        .statement("store.api_key_for_authentication")
         .await?;
         row.map(|row| {
             Ok(AuthenticationRecord {

@@ -13,6 +13,7 @@ use crate::domain::principal::AccountScope;
 use crate::domain::push_service::PushService;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::domain::text::FriendlyName;
+use crate::telemetry::Traced as _;
 
 /// A new credential's row.
 pub struct NewCredentialRow<'a> {
@@ -42,6 +43,7 @@ impl Store {
             credential_sid.as_str(),
         )
         .fetch_optional(&self.pool)
+        .statement("store.credential")
         .await?
         .map(Credential::try_from)
         .transpose()
@@ -67,6 +69,7 @@ impl Store {
                     limit,
                 )
                 .fetch_all(&self.pool)
+                .statement("store.credentials")
                 .await?
             }
             Position::After(row) => {
@@ -83,6 +86,7 @@ impl Store {
                     limit,
                 )
                 .fetch_all(&self.pool)
+                .statement("store.credentials")
                 .await?
             }
             Position::Before(row) => {
@@ -99,6 +103,7 @@ impl Store {
                     limit,
                 )
                 .fetch_all(&self.pool)
+                .statement("store.credentials")
                 .await?;
                 rows.reverse();
                 rows
@@ -142,6 +147,7 @@ impl UnitOfWork {
             digest.as_slice(),
         )
         .fetch_one(self.connection())
+        .statement("store.insert_credential")
         .await?;
         Credential::try_from(row)
     }
@@ -161,6 +167,7 @@ impl UnitOfWork {
             credential_sid.as_str(),
         )
         .fetch_optional(self.connection())
+        .statement("store.lock_credential")
         .await?
         .map(Credential::try_from)
         .transpose()
@@ -188,6 +195,7 @@ impl UnitOfWork {
             credential.current_version,
         )
         .fetch_one(self.connection())
+        .statement("store.update_credential")
         .await?;
         Credential::try_from(row)
     }
@@ -208,6 +216,7 @@ impl UnitOfWork {
             credential_sid.as_str(),
         )
         .fetch_optional(self.connection())
+        .statement("store.delete_credential")
         .await?
         .map(Credential::try_from)
         .transpose()

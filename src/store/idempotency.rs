@@ -11,6 +11,7 @@ use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::FriendlyName;
+use crate::telemetry::Traced as _;
 
 /// What the first create with a key made.
 pub struct FirstResult {
@@ -36,6 +37,7 @@ impl Store {
             key.as_str(),
         )
         .fetch_optional(&self.pool)
+        .statement("store.first_result")
         .await?
         .map(|row| {
             Ok(FirstResult {
@@ -76,6 +78,7 @@ impl UnitOfWork {
             new.friendly_name.map(FriendlyName::as_str),
         )
         .execute(self.connection())
+        .statement("store.take_idempotency_key")
         .await?;
         Ok(taken.rows_affected() == 1)
     }

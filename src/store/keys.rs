@@ -8,6 +8,7 @@ use super::unit_of_work::UnitOfWork;
 use crate::domain::principal::AccountScope;
 use crate::domain::root_key::{RootKeyOrigin, RootKeyRecord};
 use crate::domain::sid::AccountSid;
+use crate::telemetry::Traced as _;
 
 /// An account key as stored.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl Store {
             scope.account_sid().as_str(),
         )
         .fetch_one(&self.pool)
+        .statement("store.primary_account_key")
         .await?;
         account_key(row.version, &row.kek_id, &row.wrapped_key)
     }
@@ -72,6 +74,7 @@ impl Store {
             version,
         )
         .fetch_optional(&self.pool)
+        .statement("store.account_key")
         .await?
         .ok_or(StoreError::Malformed(
             "credential_versions.dek_envelope names an account key that is not there",

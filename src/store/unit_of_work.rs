@@ -5,6 +5,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use super::audit;
 use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
+use crate::telemetry::Traced as _;
 
 /// A change under way. Dropped without [`UnitOfWork::commit`], it leaves nothing behind.
 pub struct UnitOfWork {
@@ -14,14 +15,17 @@ pub struct UnitOfWork {
 impl UnitOfWork {
     pub(super) async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
         Ok(Self {
-            transaction: pool.begin().await?,
+            transaction: pool.begin().statement("store.begin").await?,
         })
     }
 
     /// Records the event and makes the change durable, both or neither; then tells the log.
     pub async fn commit(mut self, event: AuditEvent) -> Result<(), StoreError> {
-        audit::insert(self.connection(), &event).await?;
-        self.transaction.commit().await.map_err(|error| match error {
+        audit::insert(self.connection(), &event)
+            .statement("store.insert_audit_event")
+            .await?;
+        let committed = self.transaction.commit().statement("store.commit").await;
+        committed.map_err(|error| match error {
             // The server answered: the transaction was rolled back.
             error @ sqlx::Error::Database(_) => StoreError::from(error),
             error => StoreError::CommitUnknown(error),

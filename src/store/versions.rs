@@ -10,6 +10,7 @@ use crate::domain::credential::Credential;
 use crate::domain::principal::AccountScope;
 use crate::domain::push_service::PushService;
 use crate::domain::sid::{AccountSid, CredentialSid};
+use crate::telemetry::Traced as _;
 
 /// One version: ciphertexts, and the values that they are bound to.
 pub struct CredentialVersion {
@@ -45,6 +46,7 @@ impl Store {
             credential_sid.as_str(),
         )
         .fetch_one(&self.pool)
+        .statement("store.first_version")
         .await?
         .try_into()
     }
@@ -88,6 +90,7 @@ impl UnitOfWork {
             credential.current_version,
         )
         .fetch_one(self.connection())
+        .statement("store.present_version")
         .await?
         .try_into()
     }
@@ -113,6 +116,7 @@ impl UnitOfWork {
             version.envelope_digest,
         )
         .execute(self.connection())
+        .statement("store.insert_version")
         .await?;
         Ok(())
     }

@@ -20,6 +20,32 @@ fn every_error_code_stands_in_the_api_document() {
     }
 }
 
+#[test]
+fn every_span_and_attribute_stands_in_the_tracing_document() {
+    let document = read("docs/tracing.md");
+    let mut named = BTreeSet::new();
+    for file in files("src") {
+        let text = file.product_text();
+        for call in ["step(", "statement(", "note(", "KeyValue::new("] {
+            for (_, rest) in text.match_indices(call).map(|(at, _)| text.split_at(at + call.len())) {
+                if let Some(name) = rest
+                    .trim_start()
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.split('"').next())
+                {
+                    assert!(
+                        document.contains(&format!("`{name}`")),
+                        "docs/tracing.md does not tell of {name}, in {}",
+                        file.path
+                    );
+                    named.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    assert!(named.len() > 30, "the spans were not found: {named:?}");
+}
+
 /// The keys of `config/default.toml`, as `section.key`.
 fn default_keys() -> BTreeSet<String> {
     let mut section = String::new();

@@ -24,3 +24,4 @@ mod dev_root_key;
 mod replicas;
 mod serve_life;
 mod serve_refusals;
+mod traces;

@@ -147,7 +147,7 @@ impl Deployment {
         self.start(self.command(&["serve", "--listen", address]))
     }
 
-    fn start(&self, command: Command) -> Service<'_> {
+    pub(crate) fn start(&self, command: Command) -> Service<'_> {
         let mut program = Program::start(command);
         let address = program.wait_for("an address", |program| {
             let log = program.stdout();

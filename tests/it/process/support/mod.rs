@@ -1,6 +1,7 @@
 //! What the tests of the program share: running it, waiting for it, calling it, and looking at what it leaves.
 
 mod api;
+mod collector;
 mod database;
 mod deployment;
 mod dev;
@@ -8,8 +9,9 @@ mod processes;
 mod program;
 
 pub(super) use api::{Answer, Caller};
+pub(super) use collector::{CERTIFICATE, Collector, Manner, attributes, has_failed};
 pub(super) use database::{Database, Event};
-pub(super) use deployment::{Deployment, Login};
+pub(super) use deployment::{Deployment, Login, Service};
 pub(super) use dev::{DataDirectory, DevVault};
 pub(super) use processes::listening_ports;
 pub(super) use program::{Program, Signal, clean, pushvault, run, wait_for};
