@@ -108,7 +108,7 @@ impl Cluster {
     /// Creates the database `name` unless the cluster has it already. The name consists of `a-z`, `0-9` and `_`.
     pub fn create_database_if_missing(&self, name: &str) -> Result<(), ClusterError> {
         if !is_plain_name(name) {
-            return Err(ClusterError::DatabaseName { name: name.to_owned() });
+            return Err(ClusterError::Name { name: name.to_owned() });
         }
         if self.has_database(name)? {
             return Ok(());
@@ -120,6 +120,29 @@ impl Cluster {
             // Somebody else may have created it in the meantime, and then it is there as asked.
             Err(_) if self.has_database(name)? => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Copies this running cluster to `directory`, to be started from there as a hot standby that follows this one and
+    /// goes by `name`, of `a-z`, `0-9` and `_`, among its standbys.
+    pub fn copy_to_standby(&self, directory: &Path, name: &str) -> Result<(), ClusterError> {
+        if !is_plain_name(name) {
+            return Err(ClusterError::Name { name: name.to_owned() });
+        }
+        let home = Home::open(&home::prepare(directory)?, self.home.runner())?;
+        let source = format!("{}&application_name={name}", self.url("postgres"));
+        let mut command = home.runner().command(self.binaries.program("pg_basebackup"));
+        command
+            .args(["--no-password", "--checkpoint=fast", "--wal-method=stream"])
+            .args(["--write-recovery-conf", "--dbname", &source, "--pgdata"])
+            .arg(home.data());
+        let output = runner::output_of(&mut command)?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(ClusterError::Standby {
+                output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            })
         }
     }
 

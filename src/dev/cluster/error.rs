@@ -149,9 +149,9 @@ pub enum ClusterError {
         log: PathBuf,
     },
 
-    /// A database name that would need quotes.
-    #[error("`{name}` cannot be the name of a database here; use 1 to 63 of the characters a-z, 0-9 and _")]
-    DatabaseName {
+    /// A name of a database or of a standby that would need quotes.
+    #[error("`{name}` cannot be a name here; use 1 to 63 of the characters a-z, 0-9 and _")]
+    Name {
         /// The refused name.
         name: String,
     },
@@ -162,6 +162,13 @@ pub enum ClusterError {
         /// The statement, which never holds a value of the vault.
         statement: String,
         /// What psql said.
+        output: String,
+    },
+
+    /// A copy for a standby was not made.
+    #[error("could not copy the cluster for a standby, mend what pg_basebackup complains about: {output}")]
+    Standby {
+        /// What it said.
         output: String,
     },
 

@@ -21,7 +21,7 @@ pub(crate) struct Gate {
 }
 
 struct State {
-    target: Target,
+    target: Mutex<Target>,
     is_shut: AtomicBool,
     is_gone: AtomicBool,
     passing: Mutex<Vec<TcpStream>>,
@@ -44,12 +44,13 @@ enum Target {
 impl Gate {
     /// An open gate in front of a database.
     pub(crate) fn before(database: &TestDatabase) -> Self {
-        let options: PgConnectOptions = database.url().parse().unwrap();
+        Self::before_url(database.url())
+    }
+
+    /// An open gate in front of the database with that address.
+    pub(crate) fn before_url(url: &str) -> Self {
         let state = Arc::new(State {
-            target: match options.get_socket() {
-                Some(directory) => Target::Socket(directory.join(format!(".s.PGSQL.{}", options.get_port()))),
-                None => Target::Tcp(options.get_host().to_owned(), options.get_port()),
-            },
+            target: Mutex::new(Target::of(url)),
             is_shut: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
             passing: Mutex::default(),
@@ -57,7 +58,7 @@ impl Gate {
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut url = Url::parse(database.url()).unwrap();
+        let mut url = Url::parse(url).unwrap();
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(address.port())).unwrap();
         let keeper = Arc::clone(&state);
@@ -102,9 +103,24 @@ impl Gate {
         self.state.held.set(false);
     }
 
+    /// Leads new connections to the server with that address. Those that are there stay where they are.
+    pub(crate) fn lead_to(&self, url: &str) {
+        *self.state.target.lock().unwrap() = Target::of(url);
+    }
+
     /// Lets new connections through again.
     pub(crate) fn open(&self) {
         self.state.is_shut.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Target {
+    fn of(url: &str) -> Self {
+        let options: PgConnectOptions = url.parse().unwrap();
+        match options.get_socket() {
+            Some(directory) => Self::Socket(directory.join(format!(".s.PGSQL.{}", options.get_port()))),
+            None => Self::Tcp(options.get_host().to_owned(), options.get_port()),
+        }
     }
 }
 
@@ -124,7 +140,7 @@ impl State {
         if self.is_shut.load(Ordering::SeqCst) {
             return;
         }
-        let joined = client.try_clone().and_then(|copy| match &self.target {
+        let joined = client.try_clone().and_then(|copy| match &*self.target.lock().unwrap() {
             Target::Socket(path) => UnixStream::connect(path)
                 .map(|server| self.join(copy, server, |server| server.shutdown(Shutdown::Both))),
             Target::Tcp(host, port) => TcpStream::connect((host.as_str(), *port))

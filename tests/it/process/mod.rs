@@ -21,6 +21,7 @@ mod dev_first_start;
 mod dev_places;
 mod dev_restart;
 mod dev_root_key;
+mod failover;
 mod replicas;
 mod serve_life;
 mod serve_refusals;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::load::{Crew, Evidence, Outcome, Random, tell};
-use super::support::{Caller, Deployment, Signal, wait_for};
+use super::support::{Caller, Deployment, Signal};
 
 const REPLICAS: usize = 3;
 const WRITERS: usize = 6;
@@ -24,14 +24,12 @@ async fn any_replica_may_be_killed_at_any_time_and_the_others_serve_on() {
 
     let crew = Crew::start("crew", WRITERS, &callers, &mut random);
     for replica in &mut replicas {
-        let goal = crew.acknowledged() + STEPS;
-        wait_for("acknowledged steps", || (crew.acknowledged() >= goal).then_some(()));
+        crew.go_on_for(STEPS);
         tokio::time::sleep(Duration::from_micros(u64::try_from(random.below(5000)).unwrap())).await;
         Signal::Kill.send(&[replica.program.id()]);
         replica.program.wait();
         // It comes back where it was, as it does behind a load balancer.
-        let goal = crew.acknowledged() + STEPS;
-        wait_for("steps without it", || (crew.acknowledged() >= goal).then_some(()));
+        crew.go_on_for(STEPS);
         *replica = deployment.serve_at(&replica.url);
     }
     let mut written = crew.call_off().await;

@@ -9,14 +9,14 @@ use tokio::task::JoinHandle;
 use super::ledger::{APNS_PAIR, Kind, Story};
 use super::random::Random;
 use super::seen::{Observation, Outcome};
-use crate::process::support::{Answer, Caller};
+use crate::process::support::{Answer, Caller, wait_for};
 
-/// How long a writer rests after a step that was not acknowledged, before it asks the next replica.
+/// How long a writer of a crew rests after a step that was not acknowledged.
 const REST: Duration = Duration::from_millis(20);
 
 /// Somebody who writes.
 pub(crate) struct Writer {
-    /// The replicas, of which the next one is asked when one does not acknowledge a step.
+    /// The replicas, which a writer of a crew asks in turn, as behind a load balancer.
     callers: Vec<Caller>,
     name: String,
     random: Random,
@@ -34,7 +34,8 @@ pub(crate) struct Written {
 /// Writers at work until they are called off.
 pub(crate) struct Crew {
     is_called_off: Arc<AtomicBool>,
-    acknowledged: Arc<AtomicUsize>,
+    /// By each writer.
+    acknowledged: Vec<Arc<AtomicUsize>>,
     writers: Vec<JoinHandle<Written>>,
 }
 
@@ -43,14 +44,16 @@ impl Crew {
     /// name is one that no other crew on the same database has.
     pub(crate) fn start(name: &str, count: usize, callers: &[Caller], random: &mut Random) -> Self {
         let is_called_off = Arc::new(AtomicBool::new(false));
-        let acknowledged = Arc::new(AtomicUsize::new(0));
-        let writers = (0..count)
-            .map(|number| {
+        let acknowledged: Vec<_> = (0..count).map(|_| Arc::default()).collect();
+        let writers = acknowledged
+            .iter()
+            .enumerate()
+            .map(|(number, acknowledged)| {
                 let mut callers = callers.to_vec();
                 let first = number % callers.len();
                 callers.rotate_left(first);
                 let name = format!("{name}-writer-{number}");
-                let writer = Writer::new(callers, name, random.another(), Arc::clone(&acknowledged));
+                let writer = Writer::new(callers, name, random.another(), Arc::clone(acknowledged));
                 tokio::spawn(writer.write_until(Arc::clone(&is_called_off)))
             })
             .collect();
@@ -63,7 +66,27 @@ impl Crew {
 
     /// How many steps were acknowledged so far.
     pub(crate) fn acknowledged(&self) -> usize {
-        self.acknowledged.load(Ordering::Relaxed)
+        self.of_each().into_iter().sum()
+    }
+
+    /// Waits until so many more steps were acknowledged.
+    pub(crate) fn go_on_for(&self, steps: usize) {
+        let goal = self.acknowledged() + steps;
+        wait_for("acknowledged steps", || (self.acknowledged() >= goal).then_some(()));
+    }
+
+    /// Waits until each of the writers had another step acknowledged.
+    pub(crate) fn each_goes_on(&self) {
+        let before = self.of_each();
+        wait_for("a step of each writer", || {
+            let now = self.of_each();
+            now.iter().zip(&before).all(|(now, before)| now > before).then_some(())
+        });
+    }
+
+    fn of_each(&self) -> Vec<usize> {
+        let counters = self.acknowledged.iter();
+        counters.map(|counter| counter.load(Ordering::Relaxed)).collect()
     }
 
     /// Calls the writers off and waits until each has ended its step. The observations are in the order of their beginning.
@@ -103,8 +126,9 @@ impl Writer {
 
     async fn write_until(mut self, is_called_off: Arc<AtomicBool>) -> Written {
         while !is_called_off.load(Ordering::Relaxed) {
-            if !self.step().await {
-                self.callers.rotate_left(1);
+            let was_acknowledged = self.step().await;
+            self.callers.rotate_left(1);
+            if !was_acknowledged {
                 tokio::time::sleep(REST).await;
             }
         }

@@ -49,7 +49,12 @@ impl Deployment {
     pub(crate) fn empty() -> Self {
         let name = format!("process_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         SERVER.create_database_if_missing(&name).unwrap();
-        let url = SERVER.url(&name).replacen('@', &format!(":{PASSWORD}@"), 1);
+        Self::on(&SERVER.url(&name))
+    }
+
+    /// The same on the database with that address.
+    pub(crate) fn on(url: &str) -> Self {
+        let url = url.replacen('@', &format!(":{PASSWORD}@"), 1);
         let deployment = Self {
             directory: tempfile::tempdir().unwrap(),
             settings: BTreeMap::new(),

@@ -5,6 +5,7 @@ mod collector;
 mod database;
 mod deployment;
 mod dev;
+mod pair;
 mod processes;
 mod program;
 
@@ -13,5 +14,6 @@ pub(super) use collector::{CERTIFICATE, Collector, Manner, attributes, has_faile
 pub(super) use database::{Database, Event};
 pub(super) use deployment::{Deployment, Login, Service};
 pub(super) use dev::{DataDirectory, DevVault};
+pub(super) use pair::Pair;
 pub(super) use processes::listening_ports;
 pub(super) use program::{Program, Signal, clean, pushvault, run, wait_for};
