@@ -12,6 +12,9 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// Where sqlx keeps the list of applied migrations.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
+/// The SQLSTATE of a statement that waited for a lock in vain.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// How the database's schema stands to this binary. A newer schema is fine: migrations expand before they contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaState {
@@ -32,6 +35,16 @@ pub enum SchemaError {
     /// Postgres is too old.
     #[error("Postgres {0} is too old: use 14 or newer")]
     PostgresTooOld(i32),
+    /// Another one brings the schema up to date, for longer than anybody waits.
+    #[error("another `pushvault migrate` did not end within a minute; run it again when that one has ended")]
+    Busy(#[source] MigrateError),
+    /// A migration did not get a lock; the ones before it were applied.
+    #[error(
+        "a migration waited 2 s for a lock and gave up, so that requests need not wait with it; nothing of it was \
+         applied: let the transaction that holds the lock end (look for an old xact_start in pg_stat_activity) and run \
+         `pushvault migrate` again"
+    )]
+    Locked(#[source] MigrateError),
     /// A migration failed; the ones before it were applied.
     #[error("a migration failed; nothing of it was applied")]
     Migration(#[source] MigrateError),
@@ -51,10 +64,27 @@ impl Store {
             .execute(&mut *connection)
             .await
             .map_err(StoreError::from)?;
-        // A newer binary may have been here before, in the middle of a roll-out.
+        sqlx::query!("set lock_timeout = '60s'")
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::from)?;
+        connection
+            .lock()
+            .await
+            .map_err(|error| refused(error, SchemaError::Busy))?;
+        // Whatever asks for the same table waits behind a migration that waits: for less than a statement of a request
+        // may take by default, so that it only gets slower.
+        sqlx::query!("set lock_timeout = '2s'")
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::from)?;
         let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
-        migrator.set_ignore_missing(true);
-        migrator.run(&mut *connection).await.map_err(SchemaError::Migration)?;
+        // A newer binary may have been here before, in the middle of a roll-out. The turn is taken above.
+        migrator.set_ignore_missing(true).set_locking(false);
+        migrator
+            .run(&mut *connection)
+            .await
+            .map_err(|error| refused(error, SchemaError::Locked))?;
         // The connection ends here, and its timeout with it.
         connection.close().await.map_err(StoreError::from)?;
         Ok(missing)
@@ -103,6 +133,19 @@ impl Store {
             return Err(SchemaError::PostgresTooOld(version / 10_000));
         }
         Ok(())
+    }
+}
+
+/// The error of a migration, which is `locked` if it waited for a lock in vain.
+fn refused(error: MigrateError, locked: fn(MigrateError) -> SchemaError) -> SchemaError {
+    let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = &error else {
+        return SchemaError::Migration(error);
+    };
+    let state = cause.as_database_error().and_then(|cause| cause.code());
+    if state.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+        locked(error)
+    } else {
+        SchemaError::Migration(error)
     }
 }
 

@@ -52,7 +52,11 @@ async fn a_standby_that_is_promoted_under_load_has_everything_that_was_acknowled
     assert!(before(killed).count() > STEPS);
     let lost = |outcome: &Outcome| written.seen.iter().filter(|step| step.outcome == *outcome).count();
     let (refused, unanswered) = (lost(&Outcome::Refused(503)), lost(&Outcome::NoAnswer));
-    assert_eq!(unanswered + lost(&Outcome::NoConnection), 0, "the replicas themselves were always there");
+    assert_eq!(
+        unanswered + lost(&Outcome::NoConnection),
+        0,
+        "the replicas themselves were always there"
+    );
     let evidence = Evidence::collect(&pair.standby().await, &deployment.path().join("root.key")).await;
     evidence.agrees_with_itself();
     let done = evidence.settle(&mut written.stories);

@@ -22,6 +22,7 @@ mod dev_places;
 mod dev_restart;
 mod dev_root_key;
 mod failover;
+mod migrate;
 mod replicas;
 mod serve_life;
 mod serve_refusals;

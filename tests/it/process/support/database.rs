@@ -4,6 +4,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, FromRow, PgConnection, SqlSafeStr};
 use tokio::sync::Mutex;
 
+use super::program::{PATIENCE, PAUSE};
+
 /// A connection of the tests' own.
 pub(crate) struct Database {
     connection: Mutex<PgConnection>,
@@ -50,6 +52,18 @@ impl Database {
     pub(crate) async fn execute(&self, statement: impl SqlSafeStr) {
         let mut connection = self.connection.lock().await;
         sqlx::query(statement).execute(&mut *connection).await.unwrap();
+    }
+
+    /// Asks again and again until a query says true.
+    pub(crate) async fn wait_for(&self, what: &str, query: &'static str) {
+        let asked = async {
+            while !self.value::<bool>(query).await {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked)
+            .await
+            .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"));
     }
 
     /// The audit events after the first `known` ones, oldest first.

@@ -4,7 +4,7 @@ use pushvault::dev::cluster::{Cluster, Durability};
 
 use super::database::Database;
 use super::dev::DataDirectory;
-use super::program::{Signal, wait_for};
+use super::program::Signal;
 
 /// The name by which the primary knows its standby.
 const STANDBY: &str = "standby";
@@ -31,14 +31,14 @@ impl Pair {
         primary.copy_to_standby(standby_directory.path(), STANDBY).unwrap();
         let standby = Cluster::start(standby_directory.path(), Durability::Full).unwrap();
         let _reloaded: bool = database.value("select pg_reload_conf()").await;
-        let pair = Self {
+        let is_followed = "select exists (select from pg_stat_replication where sync_state = 'sync')";
+        database.wait_for("the standby to follow", is_followed).await;
+        Self {
             primary,
             standby,
             primary_directory,
             _standby_directory: standby_directory,
-        };
-        pair.is_in_step(&database).await;
-        pair
+        }
     }
 
     pub(crate) fn primary_url(&self) -> String {
@@ -47,10 +47,6 @@ impl Pair {
 
     pub(crate) fn standby_url(&self) -> String {
         self.standby.url("postgres")
-    }
-
-    pub(crate) async fn primary(&self) -> Database {
-        Database::connect(&self.primary_url()).await
     }
 
     pub(crate) async fn standby(&self) -> Database {
@@ -72,22 +68,8 @@ impl Pair {
     /// Makes the standby a primary that waits for nobody: `docs/operations.md` has the same statements.
     pub(crate) async fn promote_standby(&self) {
         let standby = self.standby().await;
-        standby
-            .execute("alter system set synchronous_standby_names = ''")
-            .await;
+        standby.execute("alter system set synchronous_standby_names = ''").await;
         let _reloaded: bool = standby.value("select pg_reload_conf()").await;
         assert!(standby.value::<bool>("select pg_promote()").await);
-    }
-
-    /// Waits until the primary counts on the standby.
-    async fn is_in_step(&self, primary: &Database) {
-        for _ in 0..1000 {
-            let state: Option<String> = primary.value("select max(sync_state) from pg_stat_replication").await;
-            if state.as_deref() == Some("sync") {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("the standby does not follow");
     }
 }

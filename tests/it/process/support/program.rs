@@ -10,8 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up on it: long enough for a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_mins(1);
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 /// What would configure the program or its helpers from the environment of whoever runs the tests.
 const FOREIGN_VARIABLES: [&str; 5] = ["PUSHVAULT", "TWILIO", "PG", "http_proxy", "HTTP_PROXY"];
@@ -156,7 +156,7 @@ impl Program {
         })
     }
 
-    fn ended(&mut self) -> Ended {
+    pub(crate) fn ended(&mut self) -> Ended {
         Ended {
             code: self.wait().code(),
             stdout: self.stdout(),
