@@ -12,6 +12,8 @@
 mod decisions;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/migrations.rs"]
+mod migrations;
 #[path = "tidy/papers.rs"]
 mod papers;
 #[path = "tidy/secrets.rs"]
