@@ -4,7 +4,7 @@ DATA_DIR ?= ./.pushvault
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint sqlx postgres
+.PHONY: help run test upgrade-test lint sqlx postgres
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -14,6 +14,9 @@ run: postgres ## Run the vault with a Postgres of its own and an account ready t
 
 test: postgres ## Run all tests, on a real Postgres.
 	cargo test --workspace --locked
+
+upgrade-test: postgres ## Run the previous release and this one side by side, under load.
+	tests/upgrade/run
 
 lint: ## Formatting, clippy and documentation, as CI has them.
 	cargo fmt --all --check

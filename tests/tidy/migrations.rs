@@ -101,7 +101,10 @@ fn objection(statement: &str) -> Option<&'static str> {
         Some("the previous release may write what this refuses")
     } else if begins("create index") && !has("concurrently") {
         Some("writers wait for the index: make it `concurrently`, alone in a file that begins with `-- no-transaction`")
-    } else if ["lock", "truncate", "cluster", "vacuum", "reindex"].iter().any(|word| begins(word)) {
+    } else if ["lock", "truncate", "cluster", "vacuum", "reindex"]
+        .iter()
+        .any(|word| begins(word))
+    {
         Some("this locks a whole table")
     } else if begins("update") || begins("delete") {
         Some("rows that are changed stay locked until the end of the migration")
@@ -138,7 +141,10 @@ fn statements(text: &str) -> Vec<String> {
             outside.push_str(part);
         } else if outside.trim_end().ends_with("do") {
             // What is run conditionally begins after a word of the language.
-            let words = part.replace(" begin ", ";").replace(" then ", ";").replace(" else ", ";");
+            let words = part
+                .replace(" begin ", ";")
+                .replace(" then ", ";")
+                .replace(" else ", ";");
             outside.push_str(&format!(";{words};"));
         }
     }

@@ -27,3 +27,4 @@ mod replicas;
 mod serve_life;
 mod serve_refusals;
 mod traces;
+mod upgrade;

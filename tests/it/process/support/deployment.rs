@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::api::{Caller, SECRET};
 use super::database::Database;
-use super::program::{Ended, Program, Signal, pushvault, run};
+use super::program::{Ended, PUSHVAULT, Program, Signal, clean, run};
 
 /// One throw-away server for all deployments. It ends with this process, however that ends.
 static SERVER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_temporary().unwrap());
@@ -27,6 +27,7 @@ const PASSWORD: &str = "canary-database-password";
 /// A database, a root key, and the settings that name them. Whatever the program prints is searched for every secret.
 pub(crate) struct Deployment {
     directory: TempDir,
+    program: RefCell<PathBuf>,
     settings: BTreeMap<String, String>,
     secrets: RefCell<Vec<String>>,
 }
@@ -57,6 +58,7 @@ impl Deployment {
         let url = url.replacen('@', &format!(":{PASSWORD}@"), 1);
         let deployment = Self {
             directory: tempfile::tempdir().unwrap(),
+            program: RefCell::new(PUSHVAULT.into()),
             settings: BTreeMap::new(),
             secrets: RefCell::new(vec![PASSWORD.to_owned(), SECRET.to_owned()]),
         };
@@ -106,8 +108,13 @@ impl Deployment {
         self.secrets.borrow_mut().push(secret.to_owned());
     }
 
+    /// From now on, what is started here is this program; another version of it, for one.
+    pub(crate) fn use_program(&self, program: &Path) {
+        *self.program.borrow_mut() = program.to_owned();
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = pushvault();
+        let mut command = clean(Command::new(&*self.program.borrow()));
         command.args(arguments).envs(&self.settings);
         command
     }

@@ -16,4 +16,4 @@ pub(super) use deployment::{Deployment, Login, Service};
 pub(super) use dev::{DataDirectory, DevVault};
 pub(super) use pair::Pair;
 pub(super) use processes::listening_ports;
-pub(super) use program::{Program, Signal, clean, pushvault, run, wait_for};
+pub(super) use program::{PUSHVAULT, Program, Signal, clean, pushvault, run, wait_for};

@@ -42,9 +42,12 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// The program under test.
+pub(crate) const PUSHVAULT: &str = env!("CARGO_BIN_EXE_pushvault");
+
 /// The program under test, with no setting from the environment.
 pub(crate) fn pushvault() -> Command {
-    clean(Command::new(env!("CARGO_BIN_EXE_pushvault")))
+    clean(Command::new(PUSHVAULT))
 }
 
 /// A command without the variables that would configure it by accident.
