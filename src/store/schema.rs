@@ -141,8 +141,8 @@ fn refused(error: MigrateError, locked: fn(MigrateError) -> SchemaError) -> Sche
     let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = &error else {
         return SchemaError::Migration(error);
     };
-    let state = cause.as_database_error().and_then(|cause| cause.code());
-    if state.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+    let cause = cause.as_database_error();
+    if cause.is_some_and(|cause| cause.code().as_deref() == Some(LOCK_NOT_AVAILABLE)) {
         locked(error)
     } else {
         SchemaError::Migration(error)

@@ -145,7 +145,7 @@ fn statements(text: &str) -> Vec<String> {
                 .replace(" begin ", ";")
                 .replace(" then ", ";")
                 .replace(" else ", ";");
-            outside.push_str(&format!(";{words};"));
+            outside.extend([";", &words, ";"]);
         }
     }
     outside

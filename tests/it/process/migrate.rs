@@ -30,7 +30,7 @@ async fn a_migration_gives_up_on_a_lock_in_time_and_can_be_run_again() {
     let mut migrate = Program::start(deployment.command(&["migrate"]));
     let observer = deployment.database().await;
     let is_waiting = "select exists (select from pg_locks where locktype = 'relation' and not granted)";
-    observer.wait_for("a migration that waits", is_waiting).await;
+    observer.wait_for("a migration waits", is_waiting).await;
     // Another statement on the same table stands behind it, and gets through.
     observer
         .execute("update accounts set friendly_name = friendly_name")
@@ -58,9 +58,7 @@ async fn two_migrations_at_the_same_time_take_turns() {
     let mut migrate = Program::start(deployment.command(&["migrate"]));
     let observer = deployment.database().await;
     let is_waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)";
-    observer
-        .wait_for("a migration that waits for its turn", is_waiting)
-        .await;
+    observer.wait_for("it waits for its turn", is_waiting).await;
     tokio::time::sleep(LONGER_THAN_FOR_A_TABLE).await;
     assert!(migrate.is_running(), "{}", migrate.stderr());
     other.unlock().await.unwrap();

@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, FromRow, PgConnection, SqlSafeStr};
 use tokio::sync::Mutex;
 
-use super::program::{PATIENCE, PAUSE};
+use super::program::wait_until;
 
 /// A connection of the tests' own.
 pub(crate) struct Database {
@@ -56,14 +56,7 @@ impl Database {
 
     /// Asks again and again until a query says true.
     pub(crate) async fn wait_for(&self, what: &str, query: &'static str) {
-        let asked = async {
-            while !self.value::<bool>(query).await {
-                tokio::time::sleep(PAUSE).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, asked)
-            .await
-            .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"));
+        wait_until(what, async || self.value::<bool>(query).await).await;
     }
 
     /// The audit events after the first `known` ones, oldest first.

@@ -110,7 +110,7 @@ impl Deployment {
 
     /// From now on, what is started here is this program; another version of it, for one.
     pub(crate) fn use_program(&self, program: &Path) {
-        *self.program.borrow_mut() = program.to_owned();
+        program.clone_into(&mut self.program.borrow_mut());
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

@@ -32,7 +32,7 @@ impl Pair {
         let standby = Cluster::start(standby_directory.path(), Durability::Full).unwrap();
         let _reloaded: bool = database.value("select pg_reload_conf()").await;
         let is_followed = "select exists (select from pg_stat_replication where sync_state = 'sync')";
-        database.wait_for("the standby to follow", is_followed).await;
+        database.wait_for("the standby follows", is_followed).await;
         Self {
             primary,
             standby,
@@ -53,16 +53,8 @@ impl Pair {
         Database::connect(&self.standby_url()).await
     }
 
-    /// Kills the first process of the primary, and waits until those that it started have noticed.
     pub(crate) fn kill_primary(&self) {
-        let postmaster = self.primary_directory.postgres().into_iter();
-        let postmaster = postmaster
-            .filter(|process| process.command_line.contains("bin/postgres -D"))
-            .map(|process| process.id)
-            .collect::<Vec<_>>();
-        assert_eq!(postmaster.len(), 1, "{:?}", self.primary_directory.postgres());
-        Signal::Kill.send(&postmaster);
-        self.primary_directory.wait_until_down();
+        kill(&self.primary_directory);
     }
 
     /// Makes the standby a primary that waits for nobody: `docs/operations.md` has the same statements.
@@ -72,4 +64,17 @@ impl Pair {
         let _reloaded: bool = standby.value("select pg_reload_conf()").await;
         assert!(standby.value::<bool>("select pg_promote()").await);
     }
+}
+
+/// Kills the first process of a server, and waits until those that it started have noticed.
+fn kill(directory: &DataDirectory) {
+    let postmaster: Vec<_> = directory
+        .postgres()
+        .into_iter()
+        .filter(|process| process.command_line.contains("bin/postgres -D"))
+        .map(|process| process.id)
+        .collect();
+    assert_eq!(postmaster.len(), 1, "{:?}", directory.postgres());
+    Signal::Kill.send(&postmaster);
+    directory.wait_until_down();
 }

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up on it: long enough for a machine that is busy with other things.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-pub(super) const PAUSE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What would configure the program or its helpers from the environment of whoever runs the tests.
 const FOREIGN_VARIABLES: [&str; 5] = ["PUSHVAULT", "TWILIO", "PG", "http_proxy", "HTTP_PROXY"];
@@ -71,6 +71,18 @@ pub(crate) fn run(command: Command) -> Ended {
 /// Looks again and again until there is something to see.
 pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     look_until(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// Asks again and again until the answer is yes.
+pub(crate) async fn wait_until(what: &str, ask: impl AsyncFn() -> bool) {
+    let asked = async {
+        while !ask().await {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain until {what}"));
 }
 
 /// Looks again and again, but not for longer than that.
