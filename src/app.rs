@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::config::{ConfigError, Settings};
 use crate::domain::audit::RequestContext;
-use crate::http::{Server, ServerError};
+use crate::http::{Admin, Server, ServerError};
 use crate::service::{OpenError, Vault};
 use crate::store::{SchemaError, Store};
 use crate::telemetry::{Traces, TracesError};
@@ -14,6 +16,7 @@ use crate::telemetry::{Traces, TracesError};
 pub struct Application {
     vault: Arc<Vault>,
     server: Server,
+    admin: Option<Admin>,
     traces: Option<Traces>,
 }
 
@@ -43,17 +46,20 @@ pub enum MigrateError {
 }
 
 impl Application {
-    /// Opens the vault and binds the listener.
+    /// Opens the vault and binds the listeners.
     pub async fn build(settings: &Settings, context: &RequestContext) -> Result<Self, StartError> {
         let vault = Arc::new(Vault::open(settings, context).await?);
         let traces = settings.trace.as_ref().map(Traces::begin).transpose()?;
+        let server = Server::bind(
+            &settings.server,
+            &settings.limits,
+            Arc::clone(&vault),
+            traces.as_ref().map(Traces::tracer),
+        )?;
+        let listen = settings.admin.listen;
         Ok(Self {
-            server: Server::bind(
-                &settings.server,
-                &settings.limits,
-                Arc::clone(&vault),
-                traces.as_ref().map(Traces::tracer),
-            )?,
+            admin: listen.map(|listen| Admin::bind(listen, &server)).transpose()?,
+            server,
             vault,
             traces,
         })
@@ -64,31 +70,54 @@ impl Application {
         self.server.address()
     }
 
+    /// Where those who run it ask how it fares, if anywhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::address)
+    }
+
     /// The vault behind it.
     pub fn vault(&self) -> Arc<Vault> {
         Arc::clone(&self.vault)
     }
 
-    /// Serves until `stop` is ready; then lets the requests under way finish and closes the database's connections and
-    /// delivers the last spans.
+    /// Serves until `stop` is ready; then lets the requests under way finish, closes the database's connections and
+    /// delivers the last spans. How that goes can be asked to the end.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
-        let result = self.server.run(stop).await;
-        self.vault.close().await;
-        if let Some(traces) = self.traces {
-            traces.end().await;
-        }
-        result
+        let Self {
+            vault,
+            server,
+            admin,
+            traces,
+        } = self;
+        let (at_the_end, end) = oneshot::channel::<()>();
+        let api = async move {
+            let result = server.run(stop).await;
+            vault.close().await;
+            if let Some(traces) = traces {
+                traces.end().await;
+            }
+            drop(at_the_end);
+            result
+        };
+        let admin = async move {
+            match admin {
+                Some(admin) => admin.run(async move { drop(end.await) }).await,
+                None => Ok(()),
+            }
+        };
+        let (api, admin) = tokio::join!(api, admin);
+        api.and(admin)
     }
 }
 
 /// Checks what only the layers that use a setting can check; touches nothing.
 pub fn check(settings: &Settings) -> Result<(), ConfigError> {
-    Store::new(&settings.database).map(drop)
+    Store::new(&settings.database, Arc::default()).map(drop)
 }
 
 /// Applies the migrations that are missing and says how many they were.
 pub async fn migrate(settings: &Settings) -> Result<usize, MigrateError> {
-    let store = Store::new(&settings.database)?;
+    let store = Store::new(&settings.database, Arc::default())?;
     let result = store.migrate().await;
     store.close().await;
     Ok(result?)

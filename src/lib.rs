@@ -1,7 +1,7 @@
 //! pushvault: the vault for push-notification credentials, behind the Twilio Credentials REST API.
 //!
 //! `ARCHITECTURE.md` is the map. Imports go down only: `cli`, `dev`, `app` → `http` → `service` → `store`, `kms`,
-//! `telemetry` → `domain`, `config` → the kernel crate `pushvault-crypto`.
+//! `metrics`, `telemetry` → `domain`, `config` → the kernel crate `pushvault-crypto`.
 
 pub mod app;
 pub mod cli;
@@ -10,6 +10,7 @@ pub mod dev;
 pub mod domain;
 pub mod http;
 pub mod kms;
+pub mod metrics;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const ALIVE: &[u8] = b"HTTP/1.1 200 ";
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
-    let address = reachable(settings.server.listen);
+    let address = reachable(settings.admin.listen.unwrap_or(settings.server.listen));
     match ask(address) {
         Ok(answer) if answer == ALIVE => Ok(()),
         Ok(_) => Err(format!("{address} answers, but not that it is alive").into()),

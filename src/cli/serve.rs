@@ -22,7 +22,11 @@ pub(super) async fn run(file: Option<&Path>, arguments: Arguments) -> Result<(),
     let settings = Settings::load_with(file, &listen_override(arguments.listen))?;
     telemetry::init(&settings.log, telemetry::stdout())?;
     let application = Application::build(&settings, &operator::context()).await?;
-    tracing::info!(address = %application.address(), "pushvault serves");
+    tracing::info!(
+        address = %application.address(),
+        admin_address = application.admin_address().map(tracing::field::display),
+        "pushvault serves"
+    );
     application.run(stop_signal()?).await?;
     tracing::info!("pushvault stopped");
     Ok(())

@@ -1,6 +1,7 @@
 //! Settings: read once at start, checked in one step, handed down by value. Each section has a file: what it is for the
 //! rest of the vault, how it is written, and how one becomes the other.
 
+mod admin;
 mod authentication;
 mod database;
 mod error;
@@ -15,6 +16,7 @@ mod sources;
 mod trace;
 mod validation;
 
+pub use admin::AdminSettings;
 pub use authentication::AuthenticationSettings;
 pub use database::DatabaseSettings;
 pub use error::ConfigError;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::admin::AdminSettings;
 use super::authentication::AuthenticationSettings;
 use super::database::DatabaseSettings;
 use super::error::ConfigError;
@@ -19,6 +20,8 @@ use super::validation::ValidationMode;
 pub struct Settings {
     /// The HTTP listener.
     pub server: ServerSettings,
+    /// The listener for those who run the service.
+    pub admin: AdminSettings,
     /// Postgres.
     pub database: DatabaseSettings,
     /// The root key.
@@ -50,6 +53,7 @@ impl Settings {
         Ok(Self {
             effective: raw.effective(),
             server: raw.server.check()?,
+            admin: raw.admin.check()?,
             database: raw.database.check()?,
             kek: raw.kek.check()?,
             authentication: raw.authentication.check()?,
@@ -95,6 +99,7 @@ mod tests {
     fn defaults_listen_on_loopback_and_hold_no_secret() {
         let settings = load(DATABASE).unwrap();
         assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.admin.listen, None);
         assert!(matches!(settings.kek, KekSettings::Unset));
         assert_eq!(settings.limits.body_bytes, 256 * 1024);
     }
@@ -130,6 +135,7 @@ mod tests {
             "[database]\nurl = 'canary-password\n",
             "[database]\nmax_connections = 'canary-password'\n",
             "[server]\nlisten = 'canary-password'\n",
+            "[admin]\nlisten = 'canary-password'\n",
             "[kek]\nprovider = 'canary-password'\n",
         ] {
             let refused = load(broken).err().unwrap();

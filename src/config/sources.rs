@@ -5,6 +5,7 @@ use std::path::Path;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
+use super::admin::RawAdmin;
 use super::authentication::RawAuthentication;
 use super::database::RawDatabase;
 use super::error::ConfigError;
@@ -23,6 +24,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSettings {
     pub(super) server: RawServer,
+    pub(super) admin: RawAdmin,
     pub(super) database: RawDatabase,
     pub(super) kek: RawKek,
     pub(super) authentication: RawAuthentication,
@@ -59,6 +61,7 @@ impl RawSettings {
     pub(super) fn effective(&self) -> Vec<(&'static str, String)> {
         [
             self.server.effective(),
+            self.admin.effective(),
             self.database.effective(),
             self.kek.effective(),
             self.authentication.effective(),

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// Makes the whole answer, head and body, from the bare head that the parser wrote.
-pub(super) type Refusal = fn(bare_head: &str) -> Vec<u8>;
+pub(super) type Refusal = Rc<dyn Fn(&str) -> Vec<u8>>;
 
 /// What ends the head of an answer.
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -279,7 +279,7 @@ mod tests {
     /// What a client sees of these writes, through a pipe that takes only a few bytes at a time.
     async fn seen(writes: &[&[u8]]) -> Vec<u8> {
         let (near, mut far) = duplex(7);
-        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let mut connection = Connection::new(near, PATIENCE, Rc::new(refusal));
         let reader = async {
             let mut seen = Vec::new();
             far.read_to_end(&mut seen).await.unwrap();
@@ -309,7 +309,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_cut_off() {
         let (near, _far) = duplex(7);
-        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let mut connection = Connection::new(near, PATIENCE, Rc::new(refusal));
         let error = connection.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -317,7 +317,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refused_client_has_some_time_to_read_the_answer_unless_it_is_gone() {
         let (near, mut far) = duplex(1000);
-        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let mut connection = Connection::new(near, PATIENCE, Rc::new(refusal));
         let begun = tokio::time::Instant::now();
         far.write_all(&[b'x'; 500]).await.unwrap();
         connection.write_all(BARE).await.unwrap();
@@ -326,7 +326,7 @@ mod tests {
         far.write_all(&[b'x'; 1000]).await.unwrap();
 
         let (near, mut far) = duplex(1000);
-        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let mut connection = Connection::new(near, PATIENCE, Rc::new(refusal));
         let begun = tokio::time::Instant::now();
         far.write_all(&[b'x'; 500]).await.unwrap();
         far.shutdown().await.unwrap();
@@ -337,7 +337,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_becomes_no_request_in_time_is_the_end_of_the_connection() {
         let (near, mut far) = duplex(7);
-        let mut connection = Connection::new(near, PATIENCE, refusal);
+        let mut connection = Connection::new(near, PATIENCE, Rc::new(refusal));
         let activity = connection.activity();
         let begun = tokio::time::Instant::now();
         let mut buffer = [0; 7];

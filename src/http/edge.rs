@@ -1,8 +1,7 @@
 //! What every request passes on its way in and out: its SID, the audit of refused mutations, the error body, the headers
 //! of every answer, one line in the access log.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -24,6 +23,7 @@ use super::state::AppState;
 use super::trace;
 use super::view::{self, ErrorView};
 use crate::domain::sid::{CredentialSid, RequestSid};
+use crate::metrics::Stopwatch;
 use crate::service::VaultError;
 use crate::telemetry::{RequestSpan, chain};
 
@@ -40,8 +40,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let started = Instant::now();
-    let concurrent = Concurrent::enter(&state.concurrent_requests);
+    let stopwatch = Stopwatch::start();
     let _under_way = request.request().conn_data::<Activity>().map(Activity::begin);
     let ends = Ends::of(request.head(), &state.server.trusted_proxies);
     if ends.has_disbelieved {
@@ -63,11 +62,11 @@ pub(super) async fn edge<B: MessageBody + 'static>(
                 response = answer(response, &error);
             }
         }
-        let duration = started.elapsed();
+        let duration = stopwatch.elapsed();
         let headers = response.headers_mut();
         put(headers, REQUEST_ID, meta.request_sid.as_str());
         put(headers, REQUEST_DURATION, &format!("{:.3}", duration.as_secs_f64()));
-        put(headers, CONCURRENT_REQUESTS, &concurrent.count.to_string());
+        put(headers, CONCURRENT_REQUESTS, &concurrent_requests(&state));
         put(headers, CACHE_CONTROL, "no-store");
         put(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
         log_access(&meta, trace.as_ref(), &response, error_code, duration);
@@ -220,23 +219,7 @@ fn log_access(
     );
 }
 
-/// Counts the requests under way, for as long as this lives.
-struct Concurrent<'a> {
-    total: &'a AtomicUsize,
-    count: usize,
-}
-
-impl<'a> Concurrent<'a> {
-    fn enter(total: &'a AtomicUsize) -> Self {
-        Self {
-            total,
-            count: total.fetch_add(1, Ordering::Relaxed) + 1,
-        }
-    }
-}
-
-impl Drop for Concurrent<'_> {
-    fn drop(&mut self) {
-        self.total.fetch_sub(1, Ordering::Relaxed);
-    }
+/// The requests of the API under way; where it is not one of them that asks, one all the same.
+fn concurrent_requests(state: &AppState) -> String {
+    state.metrics.http_requests_in_flight.get().max(1).to_string()
 }

@@ -1,6 +1,7 @@
 //! HTTP: the only place that names actix. It turns requests into calls of the [`Vault`](crate::service::Vault) and
 //! results into answers, exactly as the wire contract says.
 
+mod admin;
 mod connection;
 mod description;
 mod edge;
@@ -8,6 +9,8 @@ mod error;
 mod extract;
 mod forwarded;
 mod handlers;
+mod listener;
+mod measure;
 mod openapi;
 mod operation;
 mod request_meta;
@@ -19,6 +22,8 @@ mod trace;
 mod unread;
 mod view;
 
+pub use admin::Admin;
 pub use error::{ErrorCode, audit_outcome};
+pub use listener::ServerError;
 pub use routes::{Endpoint, endpoints};
-pub use server::{Server, ServerError};
+pub use server::Server;

@@ -30,6 +30,13 @@ pub(super) enum Place {
     Bare(&'static Surface),
 }
 
+/// Marks an application whose requests have no spans: what is asked there is no part of anybody's trace.
+pub(super) struct Untraced;
+
+/// The path template of the matched resource.
+#[derive(Clone, Copy)]
+pub(super) struct Template(pub(super) &'static str);
+
 /// What the matched resource is: handlers and the edge ask it.
 #[derive(Clone, Copy)]
 pub(super) struct Matched {

@@ -1,13 +1,15 @@
 //! The routes, as a table: surfaces, and the operations that each of them has. Registration, the 405 answer, the audit of
 //! refused mutations, the OpenAPI document and the coverage tests all read this one table.
 
+use std::sync::LazyLock;
+
 use actix_web::guard::{self, Guard as _};
 use actix_web::http::Method;
 use actix_web::{Resource, web};
 
 use super::description;
 use super::handlers::{credentials, documentation, health, other};
-use super::operation::{Matched, Operation, Place};
+use super::operation::{Matched, Operation, Place, Template};
 use super::request_meta::RequestMeta;
 use super::surface::{BARE_PATHS, SURFACES, Surface, on_bare_path};
 use crate::domain::audit::Action;
@@ -48,14 +50,14 @@ static INSTANCE_OPERATIONS: [Operation; 3] = [
     },
 ];
 
-static ALIVE_OPERATIONS: [Operation; 1] = [Operation {
+pub(super) static ALIVE_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
     action: None,
     route: || web::to(health::alive),
     description: Some(&description::ALIVE),
 }];
 
-static READY_OPERATIONS: [Operation; 1] = [Operation {
+pub(super) static READY_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
     action: None,
     route: || web::to(health::ready),
@@ -93,7 +95,7 @@ static OPEN_RESOURCES: [(&str, Matched); 5] = [
 ];
 
 /// The resources: path template, place, operations.
-pub(super) fn resources() -> impl Iterator<Item = (String, Matched)> {
+static RESOURCES: LazyLock<Vec<(String, Matched)>> = LazyLock::new(|| {
     let open = OPEN_RESOURCES
         .iter()
         .map(|(path, matched)| ((*path).to_owned(), *matched));
@@ -108,7 +110,12 @@ pub(super) fn resources() -> impl Iterator<Item = (String, Matched)> {
         let instance = Matched::new(place, &INSTANCE_OPERATIONS);
         [(format!("{path}/{{sid}}"), instance), (path, list)]
     });
-    open.chain(credentials)
+    open.chain(credentials).collect()
+});
+
+/// The resources: path template, place, operations.
+pub(super) fn resources() -> impl Iterator<Item = (&'static str, Matched)> {
+    RESOURCES.iter().map(|(path, matched)| (path.as_str(), *matched))
 }
 
 /// Whether a path is that of a probe.
@@ -122,14 +129,16 @@ pub(super) fn is_probe(path: &str) -> bool {
 /// Registers every route.
 pub(super) fn register(config: &mut web::ServiceConfig) {
     for (path, matched) in resources() {
-        config.service(resource(&path, matched));
+        config.service(resource(path, matched));
     }
     config.default_service(web::to(other::not_found));
 }
 
-fn resource(path: &str, matched: Matched) -> Resource {
+pub(super) fn resource(path: &'static str, matched: Matched) -> Resource {
     // A trailing slash is the same resource, never a redirect.
-    let mut resource = web::resource([path.to_owned(), format!("{path}/")]).app_data(matched);
+    let mut resource = web::resource([path.to_owned(), format!("{path}/")])
+        .app_data(matched)
+        .app_data(Template(path));
     for operation in matched.operations {
         let method = operation.method.clone();
         resource = resource.route((operation.route)().guard(guard::fn_guard(move |context| {
@@ -170,7 +179,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         .flat_map(|(path, matched)| {
             matched.operations.iter().map(move |operation| Endpoint {
                 method: operation.method.to_string(),
-                path: path.clone(),
+                path: path.to_owned(),
                 action: operation.action.map(Action::as_str),
                 authenticated: matches!(matched.place, Place::Prefixed(_) | Place::Bare(_)),
             })

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::AtomicBool;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 use utoipa::openapi::OpenApi;
 
 use crate::config::{LimitSettings, ServerSettings};
+use crate::metrics::Metrics;
 use crate::service::{Vault, VaultError};
 use crate::telemetry::{Tracer, carried};
 
@@ -20,7 +21,9 @@ pub(super) struct AppState {
     pub(super) limits: LimitSettings,
     /// The OpenAPI document.
     pub(super) openapi: OpenApi,
-    pub(super) concurrent_requests: AtomicUsize,
+    pub(super) metrics: Arc<Metrics>,
+    /// Whether the service was asked to stop.
+    pub(super) is_draining: AtomicBool,
     /// Begins the spans of requests; none while there are no traces.
     pub(super) tracer: Option<Tracer>,
     /// How often the operator is told of a proxy that the settings forgot.
@@ -38,11 +41,12 @@ impl AppState {
         tracer: Option<Tracer>,
     ) -> Self {
         Self {
+            metrics: Arc::clone(vault.metrics()),
             vault,
             server: server.clone(),
             limits: limits.clone(),
             openapi,
-            concurrent_requests: AtomicUsize::new(0),
+            is_draining: AtomicBool::new(false),
             tracer,
             forgotten_proxy: RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN)),
             runtime: Handle::current(),

@@ -2,16 +2,17 @@
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 
-use super::operation::known_method;
+use super::operation::{Untraced, known_method};
 use super::request_meta::{RequestMeta, traceparent};
 use super::routes;
 use super::state::AppState;
 use crate::telemetry::{RequestSpan, RequestStart};
 
-/// The span of a request; none while traces are off. Probes have none: they come every few seconds and tell nothing.
+/// The span of a request; none while traces are off. Probes and scrapes have none: they come every few seconds and tell
+/// nothing.
 pub(super) fn begin(state: &AppState, request: &ServiceRequest, meta: &RequestMeta) -> Option<RequestSpan> {
     let tracer = state.tracer.as_ref()?;
-    if routes::is_probe(request.path()) {
+    if routes::is_probe(request.path()) || request.app_data::<Untraced>().is_some() {
         return None;
     }
     Some(tracer.begin(&RequestStart {

@@ -10,8 +10,8 @@ use crate::domain::sid::RequestSid;
 /// What is said of a request that is no HTTP.
 const UNREADABLE: &str = "Bad request: this is not HTTP/1.1 as RFC 9112 has it";
 
-/// The whole answer, in the place of the bare head that the HTTP parser gives.
-pub(super) fn refuse_unread(bare_head: &str) -> Vec<u8> {
+/// The whole answer with its status, in the place of the bare head that the HTTP parser gives.
+pub(super) fn refuse_unread(bare_head: &str) -> (StatusCode, Vec<u8>) {
     let mut lines = bare_head.lines();
     let status = lines
         .next()
@@ -37,5 +37,5 @@ pub(super) fn refuse_unread(bare_head: &str) -> Vec<u8> {
         status = code.status(),
         length = body.len(),
     );
-    [head.into_bytes(), body].concat()
+    (code.status(), [head.into_bytes(), body].concat())
 }

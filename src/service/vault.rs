@@ -1,6 +1,7 @@
 //! The facade: a database, the keys to it, and the door.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use moka::future::Cache;
 
@@ -11,6 +12,7 @@ use super::readiness::Readiness;
 use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
 use crate::domain::principal::{Login, Principal};
+use crate::metrics::Metrics;
 use crate::store::{SchemaState, Store};
 use crate::telemetry::Traced as _;
 
@@ -22,12 +24,14 @@ pub struct Vault {
     pub(super) validation: ValidationMode,
     /// The look at readiness that is under way, if one is.
     pub(super) looks: Cache<(), Readiness>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Vault {
     /// Opens the vault: checks the schema, then the root key. The first opening of a new database registers the root key.
     pub async fn open(settings: &Settings, context: &RequestContext) -> Result<Self, OpenError> {
-        let store = Store::new(&settings.database)?;
+        let metrics = Arc::new(Metrics::new());
+        let store = Store::new(&settings.database, Arc::clone(&metrics))?;
         match store.schema_state().await? {
             SchemaState::Current => {}
             SchemaState::Behind(count) => return Err(OpenError::SchemaBehind(count)),
@@ -39,6 +43,7 @@ impl Vault {
             validation: settings.validation,
             looks: Cache::new(1),
             store,
+            metrics,
         })
     }
 
@@ -50,6 +55,17 @@ impl Vault {
             .authenticate(&self.store, address, login)
             .step("authenticate")
             .await
+    }
+
+    /// What is counted and measured.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The metrics as text. What is looked at for it is in memory.
+    pub fn measured(&self) -> String {
+        self.store.measure();
+        self.metrics.text()
     }
 
     /// Closes the connections to the database.

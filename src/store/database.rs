@@ -1,5 +1,7 @@
 //! The pool of connections, and the questions that belong to no table.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pushvault_crypto::DeploymentId;
@@ -8,10 +10,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::error::StoreError;
+use super::error::{StoreError, pool_timeouts};
 use super::unit_of_work::UnitOfWork;
 use crate::config::{ConfigError, DatabaseSettings};
 use crate::domain::audit::AuditEvent;
+use crate::metrics::Metrics;
 
 /// A connection that rested for longer than this is asked whether it still lives before it is used. Under load none rests
 /// so long, so that no query pays for a ping.
@@ -21,11 +24,12 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
+    metrics: Arc<Metrics>,
 }
 
 impl Store {
     /// Prepares the pool; the first query connects.
-    pub fn new(settings: &DatabaseSettings) -> Result<Self, ConfigError> {
+    pub fn new(settings: &DatabaseSettings, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
         // A parameter that sqlx does not know is passed over, and repeated in its log: `sslpassword`, for one.
         let options: PgConnectOptions = with_default(NoSubscriber::new(), || settings.url.expose_secret().parse())
             .map_err(|_: sqlx::Error| ConfigError::Invalid {
@@ -52,12 +56,26 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        metrics.db_connections_max.set(settings.max_connections.into());
+        Ok(Self { pool, metrics })
+    }
+
+    /// Brings what is measured of the connections up to date; asks nobody.
+    pub fn measure(&self) {
+        let count = |connections: usize| i64::try_from(connections).unwrap_or(i64::MAX);
+        let (all, idle) = (i64::from(self.pool.size()), count(self.pool.num_idle()));
+        self.metrics.db_connections.of(["idle".into()]).set(idle);
+        // Both change while they are read.
+        self.metrics.db_connections.of(["used".into()]).set((all - idle).max(0));
+        let timeouts = self.metrics.db_pool_timeouts.inner();
+        timeouts.store(pool_timeouts(), Ordering::Relaxed);
     }
 
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query!("select 1 as one").fetch_one(&self.pool).await?;
+        sqlx::query!("select 1 as one")
+            .fetch_one(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -71,7 +89,7 @@ impl Store {
 
     /// Begins a change.
     pub async fn begin(&self) -> Result<UnitOfWork, StoreError> {
-        UnitOfWork::begin(&self.pool).await
+        UnitOfWork::begin(&self.pool, Arc::clone(&self.metrics)).await
     }
 
     /// Records an attempt that changed nothing: denied or failed.

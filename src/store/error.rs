@@ -1,5 +1,15 @@
 //! What can go wrong below: the database does not answer, or answers what it never should.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How often this process waited for a connection in vain. Every error passes here, wherever it comes from, and nothing
+/// but itself can be handed to it.
+static POOL_TIMEOUTS: AtomicU64 = AtomicU64::new(0);
+
+pub(super) fn pool_timeouts() -> u64 {
+    POOL_TIMEOUTS.load(Ordering::Relaxed)
+}
+
 /// A failure of the store. `Display` is fit for a log line; the cause is in `source()`.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -27,6 +37,9 @@ const PASSING_STATES: [&str; 3] = ["25006", "42501", "55P03"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            POOL_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
+        }
         let passing = match &error {
             sqlx::Error::Database(database) => database.code().is_none_or(|state| {
                 PASSING_STATES.contains(&state.as_ref())

@@ -1,21 +1,26 @@
 //! A change: several writes and the audit event that tells of them, in one transaction.
 
+use std::sync::Arc;
+
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::audit;
 use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
+use crate::metrics::Metrics;
 use crate::telemetry::Traced as _;
 
 /// A change under way. Dropped without [`UnitOfWork::commit`], it leaves nothing behind.
 pub struct UnitOfWork {
     transaction: Transaction<'static, Postgres>,
+    metrics: Arc<Metrics>,
 }
 
 impl UnitOfWork {
-    pub(super) async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+    pub(super) async fn begin(pool: &PgPool, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
         Ok(Self {
             transaction: pool.begin().statement("store.begin").await?,
+            metrics,
         })
     }
 
@@ -31,6 +36,8 @@ impl UnitOfWork {
             error => StoreError::CommitUnknown(error),
         })?;
         audit::emit(&event);
+        let (action, outcome) = (event.action.as_str(), event.outcome.as_str());
+        self.metrics.audit_events.of([action.into(), outcome.into()]).inc();
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod endpoints;
 mod failure;
 mod garbage;
 mod harness;
+mod metrics;
 mod openapi;
 mod process;
 mod resource;

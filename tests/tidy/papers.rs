@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pushvault::http::ErrorCode;
+use pushvault::metrics::Metrics;
 
 use crate::source::{SourceFile, all_files, files, read};
 
@@ -44,6 +45,36 @@ fn every_span_and_attribute_stands_in_the_tracing_document() {
         }
     }
     assert!(named.len() > 30, "the spans were not found: {named:?}");
+}
+
+#[test]
+fn every_metric_has_a_help_text_and_a_row_in_its_document_and_none_besides() {
+    let metrics = Metrics::new();
+    let listed: BTreeSet<_> = metrics
+        .rows()
+        .iter()
+        .map(|row| {
+            assert!(
+                row.help.len() > 10 && !row.help.ends_with('.'),
+                "{}: {}",
+                row.name,
+                row.help
+            );
+            let labels: Vec<_> = row.labels.iter().map(|label| format!("`{label}`")).collect();
+            format!("| `{}` | {} | {}", row.name, row.kind, labels.join(", "))
+        })
+        .collect();
+    let document = read("docs/metrics.md");
+    let told: BTreeSet<_> = document
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<_> = line.splitn(5, '|').map(str::trim).collect();
+            assert!(cells[4].trim_end_matches('|').trim().len() > 3, "{line}");
+            format!("| {} | {} | {}", cells[1], cells[2], cells[3])
+        })
+        .collect();
+    assert_eq!(listed, told);
 }
 
 /// The keys of `config/default.toml`, as `section.key`.

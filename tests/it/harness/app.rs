@@ -70,6 +70,7 @@ pub(crate) struct TestApp {
 /// The service itself, until this value is dropped.
 struct Running {
     origin: String,
+    admin_origin: Option<String>,
     vault: Arc<Vault>,
     _stop: oneshot::Sender<()>,
 }
@@ -143,6 +144,23 @@ impl TestApp {
             origin: self.running.origin.clone(),
             credentials: None,
             transcript: Arc::clone(&self.transcript),
+        }
+    }
+
+    /// The same with a listener for those who run it.
+    pub(crate) async fn spawn_with_admin() -> Self {
+        Self::spawn_with(migrated_database(), with_admin).await
+    }
+
+    /// Whoever asks at that listener.
+    pub(crate) fn admin(&self) -> Client {
+        Client {
+            origin: self
+                .running
+                .admin_origin
+                .clone()
+                .expect("a service with an admin listener"),
+            ..self.anonymous()
         }
     }
 
@@ -255,6 +273,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let running = Self {
             origin: format!("http://{}", application.address()),
+            admin_origin: application.admin_address().map(|address| format!("http://{address}")),
             vault: application.vault(),
             _stop: stop,
         };
@@ -273,6 +292,11 @@ pub(crate) fn start_refusal(database: &TestDatabase) -> String {
     let settings = load_settings(&directory, database.url(), &[7; KeyEncryptionKey::LENGTH]);
     let result = block_on(|| async { Application::build(&settings, &operator()).await });
     pushvault::telemetry::chain(&result.err().expect("it does not start"))
+}
+
+/// The setting that gives a service a listener for those who run it.
+fn with_admin(settings: &mut Settings) {
+    settings.admin.listen = Some(([127, 0, 0, 1], 0).into());
 }
 
 /// What the operator's commands act as.
