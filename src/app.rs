@@ -90,8 +90,12 @@ impl Application {
             traces,
         } = self;
         let (at_the_end, end) = oneshot::channel::<()>();
+        let is_watched = admin.is_some();
         let api = async move {
-            let result = server.run(stop).await;
+            let result = tokio::select! {
+                result = server.run(stop) => result,
+                never = vault.watch(), if is_watched => match never {},
+            };
             vault.close().await;
             if let Some(traces) = traces {
                 traces.end().await;

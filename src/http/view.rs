@@ -153,20 +153,22 @@ impl<'a> ErrorView<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(super) struct HealthView {
-    /// `alive`, `ready` or `not ready`.
+    /// `alive`, `ready`, `not ready`, or `draining` after the service was asked to stop.
     pub(super) status: &'static str,
-    /// Each thing that a request would need, and whether it is there; of readiness alone.
+    /// Each thing that is looked at, and whether it is there; of readiness alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) checks: Option<ChecksView>,
 }
 
-/// Each is `ok` or `failed`.
+/// Each is `ok` or `failed`. The service is ready if no other than `clock` failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HealthChecks)]
 pub(super) struct ChecksView {
     pub(super) database: &'static str,
     pub(super) schema: &'static str,
     pub(super) keyring: &'static str,
+    pub(super) audit: &'static str,
+    pub(super) clock: &'static str,
 }
 
 fn push_service_schema() -> Object {

@@ -18,6 +18,7 @@ use crate::config::{AuthenticationSettings, RateLimitSettings};
 use crate::domain::account::AccountStatus;
 use crate::domain::principal::{Login, Principal};
 use crate::domain::sid::{AccountSid, ApiKeySid};
+use crate::metrics::{Metrics, Raised, Stopwatch};
 use crate::store::{AuthenticationRecord, Store};
 use crate::telemetry::{Traced as _, note};
 
@@ -33,12 +34,14 @@ pub(super) struct Authenticator {
     /// The hash of a secret that nobody has: an unknown user name costs what a wrong secret costs.
     nobody: String,
     limits: Option<Arc<RateLimits>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Authenticator {
     pub(super) fn new(
         settings: &AuthenticationSettings,
         limits: Option<&RateLimitSettings>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, CryptoError> {
         let nobody = pushvault_crypto::generate_token()?;
         Ok(Self {
@@ -51,11 +54,25 @@ impl Authenticator {
             matched_key: MacKey::generate()?,
             nobody: hash_token(nobody.expose_secret(), settings.argon2)?,
             limits: limits.map(|limits| Arc::new(RateLimits::new(limits))),
+            metrics,
         })
     }
 
     /// Lets a caller in, or not. Unknown names and wrong secrets are one answer, at one cost.
     pub(super) async fn authenticate(
+        &self,
+        store: &Store,
+        address: Option<IpAddr>,
+        login: Option<&Login>,
+    ) -> Result<Principal, VaultError> {
+        let result = self.within_limits(store, address, login).await;
+        if let Err(VaultError::TooManyRequests { limit, .. }) = &result {
+            self.metrics.rate_limited.of([limit.as_str().into()]).inc();
+        }
+        result
+    }
+
+    async fn within_limits(
         &self,
         store: &Store,
         address: Option<IpAddr>,
@@ -140,7 +157,8 @@ impl Authenticator {
     async fn hash(&self, secret: &SecretString) -> Result<String, VaultError> {
         let (secret, cost) = (secret.clone(), self.cost);
         let permit = self.permit().await?;
-        off_the_event_loop(permit, move || hash_token(secret.expose_secret(), cost)).await
+        self.off_the_event_loop(permit, move || hash_token(secret.expose_secret(), cost))
+            .await
     }
 
     /// Whether the secret matches any of the hashes. When it matches none, every one of them has cost an Argon2 run.
@@ -153,27 +171,31 @@ impl Authenticator {
             })
             .collect();
         // A secret that was right a moment ago is taken from anywhere; a new one not from where guesses come from.
-        if digests.iter().any(|digest| self.matched.contains_key(digest)) {
-            note("pushvault.token_memo", "hit");
+        let is_known = digests.iter().any(|digest| self.matched.contains_key(digest));
+        let result = if is_known { "hit" } else { "miss" };
+        note("pushvault.token_memo", result);
+        self.metrics.token_memo.of([result.into()]).inc();
+        if is_known {
             return Ok(true);
         }
-        note("pushvault.token_memo", "miss");
         door.may_try()?;
         let permit = self.permit().step("argon2.wait").await?;
         // While it waited, those before it may have failed too often.
         door.may_try()?;
         let hashes: Vec<_> = hashes.iter().map(|&hash| hash.to_owned()).collect();
         let (secret, door) = (secret.clone(), door.clone());
-        let matching = off_the_event_loop(permit, move || {
-            let matching = first_match(secret.expose_secret(), &hashes);
-            // Counted here, where the work is done: a caller that hangs up, or whose time is over, has failed all the same.
-            if let Ok(None) = matching {
-                door.failed();
-            }
-            matching
-        })
-        .step("argon2.run")
-        .await?;
+        let matching = self
+            .off_the_event_loop(permit, move || {
+                let matching = first_match(secret.expose_secret(), &hashes);
+                // Counted here, where the work is done: a caller that hangs up, or whose time is over, has failed all the
+                // same.
+                if let Ok(None) = matching {
+                    door.failed();
+                }
+                matching
+            })
+            .step("argon2.run")
+            .await?;
         if let Some(digest) = matching.and_then(|index| digests.get(index)) {
             self.matched.insert(*digest, ());
         }
@@ -181,10 +203,31 @@ impl Authenticator {
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, VaultError> {
+        let _waiting = Raised::new(&self.metrics.argon2_waiting);
         Arc::clone(&self.running)
             .acquire_owned()
             .await
             .map_err(|_| VaultError::Interrupted)
+    }
+
+    /// Runs work that takes a processor for itself. It keeps its permit to the end, also when nobody waits for it any more.
+    async fn off_the_event_loop<T: Send + 'static>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        work: impl FnOnce() -> Result<T, CryptoError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let metrics = Arc::clone(&self.metrics);
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let _running = Raised::new(&metrics.argon2_running);
+            let stopwatch = Stopwatch::start();
+            let result = work();
+            metrics.argon2_seconds.observe(stopwatch.seconds());
+            result
+        })
+        .await
+        .map_err(|_| VaultError::Interrupted)?
+        .map_err(VaultError::from)
     }
 }
 
@@ -214,18 +257,4 @@ fn first_match(secret: &str, hashes: &[String]) -> Result<Option<usize>, CryptoE
         }
     }
     Ok(None)
-}
-
-/// Runs work that takes a processor for itself. It keeps its permit to the end, also when nobody waits for it any more.
-async fn off_the_event_loop<T: Send + 'static>(
-    permit: OwnedSemaphorePermit,
-    work: impl FnOnce() -> Result<T, CryptoError> + Send + 'static,
-) -> Result<T, VaultError> {
-    tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        work()
-    })
-    .await
-    .map_err(|_| VaultError::Interrupted)?
-    .map_err(VaultError::from)
 }

@@ -16,6 +16,7 @@ use crate::domain::principal::AccountScope;
 use crate::domain::push_service::PushService;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::kms;
+use crate::metrics::Metrics;
 use crate::store::{CredentialVersion, Store, WrappedAccountKey};
 use crate::telemetry::step;
 
@@ -30,6 +31,7 @@ pub(super) struct Keyring {
     page_token_key: MacKey,
     /// The primary key of each account lately used: bounded in number and in time.
     primaries: Cache<AccountSid, Arc<VersionedKey>>,
+    metrics: Arc<Metrics>,
 }
 
 /// An account key and which of the account's it is.
@@ -52,6 +54,7 @@ impl Keyring {
         store: &Store,
         settings: &Settings,
         context: &RequestContext,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
         let registered = store.primary_root_key().await?;
         let mut unlocked = kms::unlock(&settings.kek, registered.as_ref())?;
@@ -83,6 +86,7 @@ impl Keyring {
                 .max_capacity(settings.limits.account_key_entries)
                 .time_to_live(settings.limits.account_key_time)
                 .build(),
+            metrics,
         })
     }
 
@@ -151,12 +155,23 @@ impl Keyring {
     /// The account's primary key, unwrapped. A change asks for it before it begins, so that nobody who holds a connection
     /// to the database waits for a second one.
     pub(super) async fn primary(&self, store: &Store, scope: &AccountScope) -> Result<Arc<VersionedKey>, VaultError> {
-        if let Some(key) = self.primaries.get(scope.account_sid()) {
+        let known = self.primaries.get(scope.account_sid());
+        let result = if known.is_some() { "hit" } else { "miss" };
+        self.metrics.account_key_cache.of([result.into()]).inc();
+        if let Some(key) = known {
             return Ok(key);
         }
         let key = self.unwrap(scope, &store.primary_account_key(scope).await?)?;
         self.primaries.insert(scope.account_sid().clone(), Arc::clone(&key));
         Ok(key)
+    }
+
+    /// Brings the gauge of the keys in memory up to date.
+    pub(super) fn measure(&self) {
+        // The cache counts what it has already let go until it has tidied up.
+        self.primaries.run_pending_tasks();
+        let entries = i64::try_from(self.primaries.entry_count()).unwrap_or(i64::MAX);
+        self.metrics.account_key_cache_entries.set(entries);
     }
 
     fn unwrap(&self, scope: &AccountScope, wrapped: &WrappedAccountKey) -> Result<Arc<VersionedKey>, VaultError> {

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod authn;
+mod clock;
 mod credentials;
 mod error;
 mod health;
@@ -14,11 +15,12 @@ mod readiness;
 mod validation;
 mod vault;
 mod verify;
+mod watch;
 
 pub use accounts::{NewAccount, NewApiKey, TokenRotation};
 pub use credentials::Created;
 pub use error::{Limit, OpenError, VaultError};
 pub use listing::CredentialPage;
-pub use readiness::Readiness;
+pub use readiness::{Check, Readiness};
 pub use vault::Vault;
 pub use verify::{Finding, VerifyReport};

@@ -38,8 +38,12 @@ impl Vault {
             SchemaState::Altered(version) => return Err(OpenError::SchemaAltered(version)),
         }
         Ok(Self {
-            keyring: Keyring::unlock(&store, settings, context).await?,
-            authenticator: Authenticator::new(&settings.authentication, settings.rate_limit.as_ref())?,
+            keyring: Keyring::unlock(&store, settings, context, Arc::clone(&metrics)).await?,
+            authenticator: Authenticator::new(
+                &settings.authentication,
+                settings.rate_limit.as_ref(),
+                Arc::clone(&metrics),
+            )?,
             validation: settings.validation,
             looks: Cache::new(1),
             store,
@@ -65,6 +69,7 @@ impl Vault {
     /// The metrics as text. What is looked at for it is in memory.
     pub fn measured(&self) -> String {
         self.store.measure();
+        self.keyring.measure();
         self.metrics.text()
     }
 

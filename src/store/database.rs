@@ -8,6 +8,7 @@ use pushvault_crypto::DeploymentId;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use time::OffsetDateTime;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::error::{StoreError, pool_timeouts};
@@ -71,12 +72,11 @@ impl Store {
         timeouts.store(pool_timeouts(), Ordering::Relaxed);
     }
 
-    /// Asks the database for a sign of life.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query!("select 1 as one")
+    /// The database's clock.
+    pub async fn now(&self) -> Result<OffsetDateTime, StoreError> {
+        Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#)
             .fetch_one(&self.pool)
-            .await?;
-        Ok(())
+            .await?)
     }
 
     /// The identity of this deployment, part of every encryption context.

@@ -168,7 +168,14 @@ fn environment_clock_and_randomness_have_one_place_each() {
     let places: [(&str, &[&str]); 5] = [
         ("std::env", &["src/cli/", "src/config/", "src/dev/cluster/machine.rs"]),
         ("SystemTime", &[]),
-        ("now_utc", &["src/metrics/process.rs", "src/service/validation.rs"]),
+        (
+            "now_utc",
+            &[
+                "src/metrics/process.rs",
+                "src/service/clock.rs",
+                "src/service/validation.rs",
+            ],
+        ),
         (
             "Instant::now",
             &["src/metrics/measure.rs", "src/dev/cluster/machine.rs"],

@@ -10,6 +10,7 @@ use crate::http::error::ApiError;
 use crate::http::state::AppState;
 use crate::http::view::{self, ChecksView, HealthView};
 use crate::metrics::CONTENT_TYPE;
+use crate::service::Check;
 
 /// The process answers.
 pub(in crate::http) async fn alive() -> HttpResponse {
@@ -30,7 +31,7 @@ pub(in crate::http) async fn ready(state: Data<AppState>) -> Result<HttpResponse
         return Ok(view::json(StatusCode::SERVICE_UNAVAILABLE, &view));
     }
     let readiness = state.run(|vault| async move { Ok(vault.readiness().await) }).await?;
-    let word = |ok: bool| if ok { "ok" } else { "failed" };
+    let word = |check| if readiness.has(check) { "ok" } else { "failed" };
     let (status, text) = if readiness.is_ready() {
         (StatusCode::OK, "ready")
     } else {
@@ -39,9 +40,11 @@ pub(in crate::http) async fn ready(state: Data<AppState>) -> Result<HttpResponse
     let view = HealthView {
         status: text,
         checks: Some(ChecksView {
-            database: word(readiness.database),
-            schema: word(readiness.schema),
-            keyring: word(readiness.keyring),
+            database: word(Check::Database),
+            schema: word(Check::Schema),
+            keyring: word(Check::Keyring),
+            audit: word(Check::Audit),
+            clock: word(Check::Clock),
         }),
     };
     Ok(view::json(status, &view))

@@ -9,6 +9,11 @@ use search::{Canary, assert_silent};
 
 use crate::harness::{Log, TestApp, dump};
 
+/// What those who run the service are told of it.
+async fn metrics(app: &TestApp) -> String {
+    app.admin().get("/metrics").await.body
+}
+
 /// Everything that the service said or kept: by the name of the place, as text.
 async fn places(app: &TestApp, log: &Log) -> Vec<(&'static str, String)> {
     let (mut hex, mut base64) = (String::new(), String::new());
@@ -37,7 +42,7 @@ async fn places(app: &TestApp, log: &Log) -> Vec<(&'static str, String)> {
 #[tokio::test]
 async fn no_secret_comes_out_anywhere_whatever_it_was_sent_as() {
     let log = Log::from_now();
-    let app = TestApp::spawn().await;
+    let app = TestApp::spawn_with_admin().await;
     let mut inputs = Inputs::new(&app);
 
     inputs.good_secrets().await;
@@ -51,6 +56,9 @@ async fn no_secret_comes_out_anywhere_whatever_it_was_sent_as() {
     for (place, text) in places(&app, &log).await {
         assert_silent(place, &text, &canaries, &made_up);
     }
+    let metrics = metrics(&app).await;
+    assert!(metrics.contains("pushvault_http_requests_total{"), "{metrics}");
+    assert_silent("the metrics", &metrics, &canaries, &made_up);
     assert!(log.events("panic").is_empty(), "{:#?}", log.events("panic"));
 }
 

@@ -123,7 +123,7 @@ async fn health_is_told_to_anyone() {
     assert_eq!(anonymous.get("/healthz").await.json(200)["status"], "alive");
     let ready = anonymous.get("/readyz").await.json(200);
     assert_eq!(ready["status"], "ready");
-    for check in ["database", "schema", "keyring"] {
+    for check in ["database", "schema", "keyring", "audit", "clock"] {
         assert_eq!(ready["checks"][check], "ok", "{check}");
     }
 }

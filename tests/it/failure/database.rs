@@ -83,7 +83,7 @@ async fn without_the_database_the_service_is_alive_and_not_ready_and_says_why() 
     assert_eq!(anonymous.get("/healthz").await.json(200)["status"], "alive");
     let ready = anonymous.get("/readyz").await.json(503);
     assert_eq!(ready["status"], "not ready");
-    for check in ["database", "schema", "keyring"] {
+    for check in ["database", "schema", "keyring", "audit", "clock"] {
         assert_eq!(ready["checks"][check], "failed", "{check}");
     }
     gate.open();

@@ -3,6 +3,7 @@
 mod audit;
 mod database;
 mod privileges;
+mod readiness;
 mod start;
 
 use serde_json::Value;

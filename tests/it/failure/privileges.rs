@@ -118,6 +118,11 @@ async fn without_the_privilege_to_record_no_mutation_is_done() {
     is_unavailable(&owner.post(&path, &[("ApiKey", "x")]).await);
     is_unavailable(&owner.delete(&path).await);
     is_unavailable(&app.anonymous().post(LIST, &[]).await);
+    let ready = app.anonymous().get("/readyz").await.json(503);
+    for check in ["database", "schema", "keyring", "clock"] {
+        assert_eq!(ready["checks"][check], "ok", "{check}");
+    }
+    assert_eq!(ready["checks"]["audit"], "failed");
 
     assert_eq!(everything(&app).await, before);
     owner.get(&path).await.json(200);

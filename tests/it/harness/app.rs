@@ -295,7 +295,7 @@ pub(crate) fn start_refusal(database: &TestDatabase) -> String {
 }
 
 /// The setting that gives a service a listener for those who run it.
-fn with_admin(settings: &mut Settings) {
+pub(crate) fn with_admin(settings: &mut Settings) {
     settings.admin.listen = Some(([127, 0, 0, 1], 0).into());
 }
 

@@ -1,6 +1,8 @@
 //! What those who run the service see at the listener that is theirs.
 
+mod database;
 mod listener;
+mod series;
 
 use std::collections::BTreeMap;
 
@@ -29,4 +31,21 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
         .collect();
     assert!(samples.len() > 10, "{text}");
     samples
+}
+
+/// The value of a series; one that is not there stands at zero.
+fn value(samples: &BTreeMap<String, f64>, series: &str) -> f64 {
+    samples.get(series).copied().unwrap_or_default()
+}
+
+/// Asserts that a series is there and has this value.
+#[track_caller]
+fn is(samples: &BTreeMap<String, f64>, series: &str, value: u32) {
+    is_same(*samples.get(series).expect(series), value.into());
+}
+
+/// Asserts that two whole numbers are the same.
+#[track_caller]
+fn is_same(one: f64, other: f64) {
+    assert!((one - other).abs() < 0.5, "{one} is not {other}");
 }

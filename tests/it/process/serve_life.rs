@@ -36,7 +36,7 @@ async fn health_readiness_and_the_verb_that_asks() {
     assert_eq!((ready.status, ready.text("status")), (200, "ready"));
     let checks = ready.body["checks"].as_object().unwrap();
     let names: Vec<_> = checks.keys().map(String::as_str).collect();
-    assert_eq!(names, ["database", "keyring", "schema"]);
+    assert_eq!(names, ["audit", "clock", "database", "keyring", "schema"]);
     assert!(checks.values().all(|state| state == "ok"), "{ready:?}");
 
     let address = service.url.strip_prefix("http://").unwrap().to_owned();
