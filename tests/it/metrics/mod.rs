@@ -1,5 +1,6 @@
 //! What those who run the service see at the listener that is theirs.
 
+mod access_log;
 mod database;
 mod listener;
 mod series;

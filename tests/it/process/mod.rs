@@ -12,6 +12,7 @@
 mod load;
 mod support;
 
+mod admin_listener;
 mod cli_accounts;
 mod cli_api_keys;
 mod cli_refusals;

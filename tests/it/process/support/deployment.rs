@@ -37,6 +37,8 @@ pub(crate) struct Service<'a> {
     deployment: &'a Deployment,
     pub(crate) program: Program,
     pub(crate) url: String,
+    /// Where those who run it ask, if anywhere.
+    pub(crate) admin: Option<String>,
 }
 
 /// An account or an API key, with the secret that was shown once.
@@ -161,16 +163,17 @@ impl Deployment {
 
     pub(crate) fn start(&self, command: Command) -> Service<'_> {
         let mut program = Program::start(command);
-        let address = program.wait_for("an address", |program| {
+        let started = program.wait_for("an address", |program| {
             let log = program.stdout();
             let line = log.lines().find(|line| line.contains("pushvault serves"))?;
-            let event: Value = serde_json::from_str(line).ok()?;
-            event["address"].as_str().map(str::to_owned)
+            serde_json::from_str::<Value>(line).ok()
         });
+        let address = |key: &str| started[key].as_str().map(str::to_owned);
         Service {
             deployment: self,
             program,
-            url: format!("http://{address}"),
+            url: format!("http://{}", address("address").expect("an address")),
+            admin: address("admin_address"),
         }
     }
 
