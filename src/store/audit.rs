@@ -2,29 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::database::Store;
 use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
 use crate::domain::sid::RequestSid;
-
-impl Store {
-    /// Why no event could be written now; none where one could.
-    pub async fn obstacle_to_recording(&self) -> Result<Option<&'static str>, StoreError> {
-        let row = sqlx::query!(
-            r#"select pg_is_in_recovery() as "is_standby!",
-                current_setting('transaction_read_only') <> 'off' as "is_read_only!",
-                has_table_privilege('audit_events', 'insert') as "may_insert!""#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(match row {
-            row if row.is_standby => Some("the database is a standby"),
-            row if row.is_read_only => Some("transactions are read-only: default_transaction_read_only"),
-            row if !row.may_insert => Some("permission denied for table audit_events"),
-            _ => None,
-        })
-    }
-}
 
 pub(super) async fn insert(connection: &mut PgConnection, event: &AuditEvent) -> Result<(), StoreError> {
     let context = &event.context;
