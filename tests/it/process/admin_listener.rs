@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::support::{Deployment, Signal, run, wait_for};
+use super::support::{Collector, Deployment, Manner, Signal, run, wait_for};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,6 +81,24 @@ fn an_address_that_is_taken_is_refused_by_the_name_of_the_setting() {
         .run(&["serve"])
         .refused(1, &["cannot listen on", &address, "PUSHVAULT__ADMIN__LISTEN"]);
     assert!(!refused.stdout.contains("pushvault serves"), "{}", refused.stdout);
+}
+
+#[test]
+fn nothing_that_is_asked_there_is_traced() {
+    let collector = Collector::start(Manner::Takes);
+    let deployment = Deployment::migrated()
+        .with("ADMIN__LISTEN", "127.0.0.1:0")
+        .with("TRACE__OTLP_ENDPOINT", &collector.endpoint);
+    let service = deployment.serve();
+    let admin = service.admin.clone().expect("an admin listener");
+    for path in ["/metrics", "/readyz", "/nowhere"] {
+        get(&admin, path);
+    }
+    get(service.url.strip_prefix("http://").unwrap(), "/v2/Credentials");
+    service.stop();
+    let roots = collector.spans().tree();
+    let roots: Vec<_> = roots.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(roots, ["GET /v2/Credentials"]);
 }
 
 #[test]
