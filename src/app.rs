@@ -11,6 +11,7 @@ use crate::http::{Admin, Server, ServerError};
 use crate::service::{OpenError, Vault};
 use crate::store::{SchemaError, Store};
 use crate::telemetry::{Traces, TracesError};
+use crate::tls::{Certificates, TlsError};
 
 /// A service that listens.
 pub struct Application {
@@ -23,6 +24,12 @@ pub struct Application {
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The files of TLS do not do.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The vault does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -48,11 +55,13 @@ pub enum MigrateError {
 impl Application {
     /// Opens the vault and binds the listeners.
     pub async fn build(settings: &Settings, context: &RequestContext) -> Result<Self, StartError> {
+        let certificates = certificates(settings)?;
         let vault = Arc::new(Vault::open(settings, context).await?);
         let traces = settings.trace.as_ref().map(Traces::begin).transpose()?;
         let server = Server::bind(
             &settings.server,
             &settings.limits,
+            certificates,
             Arc::clone(&vault),
             traces.as_ref().map(Traces::tracer),
         )?;
@@ -73,6 +82,11 @@ impl Application {
     /// Where those who run it ask how it fares, if anywhere.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(Admin::address)
+    }
+
+    /// How a caller on this machine begins a URL.
+    pub fn origin(&self) -> String {
+        self.server.origin()
     }
 
     /// The vault behind it.
@@ -115,8 +129,15 @@ impl Application {
 }
 
 /// Checks what only the layers that use a setting can check; touches nothing.
-pub fn check(settings: &Settings) -> Result<(), ConfigError> {
-    Store::new(&settings.database, Arc::default()).map(drop)
+pub fn check(settings: &Settings) -> Result<(), StartError> {
+    Store::new(&settings.database, Arc::default())?;
+    certificates(settings).map(drop)
+}
+
+/// What TLS needs, if it is spoken; if it is not, the service must listen where it may do without.
+fn certificates(settings: &Settings) -> Result<Option<Certificates>, StartError> {
+    settings.tls.permit(settings.server.listen)?;
+    Ok(settings.tls.files.as_ref().map(Certificates::load).transpose()?)
 }
 
 /// Applies the migrations that are missing and says how many they were.

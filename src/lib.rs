@@ -1,6 +1,6 @@
 //! pushvault: the vault for push-notification credentials, behind the Twilio Credentials REST API.
 //!
-//! `ARCHITECTURE.md` is the map. Imports go down only: `cli`, `dev`, `app` → `http` → `service` → `store`, `kms`,
+//! `ARCHITECTURE.md` is the map. Imports go down only: `cli`, `dev`, `app` → `http` → `service` → `store`, `kms`, `tls`,
 //! `metrics`, `telemetry` → `domain`, `config` → the kernel crate `pushvault-crypto`.
 
 pub mod app;
@@ -14,3 +14,4 @@ pub mod metrics;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tls;

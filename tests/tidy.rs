@@ -25,16 +25,20 @@ mod style;
 
 /// A layer, and the layers that it may import; the kernel crate is below all of them. A new edge between layers is a
 /// change to this table, in the same commit.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["config"]),
     ("metrics", &[]),
     ("kms", &["config", "domain"]),
+    ("tls", &["config", "metrics", "telemetry"]),
     ("store", &["config", "domain", "metrics", "telemetry"]),
     ("service", &["config", "domain", "kms", "metrics", "store", "telemetry"]),
-    ("http", &["config", "domain", "metrics", "service", "telemetry"]),
-    ("app", &["config", "domain", "http", "service", "store", "telemetry"]),
+    ("http", &["config", "domain", "metrics", "service", "telemetry", "tls"]),
+    (
+        "app",
+        &["config", "domain", "http", "service", "store", "telemetry", "tls"],
+    ),
     ("dev", &["app", "config", "domain", "http", "service"]),
     (
         "cli",

@@ -37,8 +37,8 @@ pub(super) async fn run(file: Option<&Path>, arguments: Arguments) -> Result<(),
 fn greeting(dev: &Dev) -> String {
     format!(
         r#"
-pushvault is ready: http://{address}
-  interface    http://{address}/docs
+pushvault is ready: {origin}
+  interface    {origin}/docs
   account      {account}
   environment  {environment}
   commands     {program} --config {settings} account list
@@ -50,7 +50,7 @@ Register a credential (paste this into another terminal):
 
 Ctrl-C stops it.
 "#,
-        address = dev.address(),
+        origin = dev.origin(),
         account = dev.account_sid(),
         environment = shell_quoted(&dev.environment_file()),
         program = program(),

@@ -13,7 +13,13 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const ALIVE: &[u8] = b"HTTP/1.1 200 ";
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
-    let address = reachable(settings.admin.listen.unwrap_or(settings.server.listen));
+    let listen = match (settings.admin.listen, &settings.tls.files) {
+        (Some(admin), _) => admin,
+        (None, None) => settings.server.listen,
+        // Its certificate is for the name that callers use, and it may ask for one of the client's.
+        (None, Some(_)) => return Err("the service speaks TLS, and is asked in plain HTTP: set admin.listen".into()),
+    };
+    let address = reachable(listen);
     match ask(address) {
         Ok(answer) if answer == ALIVE => Ok(()),
         Ok(_) => Err(format!("{address} answers, but not that it is alive").into()),

@@ -24,6 +24,7 @@ pub(super) async fn run(file: Option<&Path>, arguments: Arguments) -> Result<(),
     let application = Application::build(&settings, &operator::context()).await?;
     tracing::info!(
         address = %application.address(),
+        origin = application.origin(),
         admin_address = application.admin_address().map(tracing::field::display),
         "pushvault serves"
     );

@@ -13,6 +13,7 @@ mod rules;
 mod server;
 mod settings;
 mod sources;
+mod tls;
 mod trace;
 mod validation;
 
@@ -26,5 +27,6 @@ pub use log::{LogFormat, LogSettings};
 pub use rate_limit::{Rate, RateLimitSettings};
 pub use server::ServerSettings;
 pub use settings::Settings;
+pub use tls::{TlsFiles, TlsSettings};
 pub use trace::TraceSettings;
 pub use validation::ValidationMode;

@@ -12,6 +12,7 @@ use super::log::LogSettings;
 use super::rate_limit::RateLimitSettings;
 use super::server::ServerSettings;
 use super::sources::RawSettings;
+use super::tls::TlsSettings;
 use super::trace::TraceSettings;
 use super::validation::ValidationMode;
 
@@ -22,6 +23,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// The listener for those who run the service.
     pub admin: AdminSettings,
+    /// How it is spoken to.
+    pub tls: TlsSettings,
     /// Postgres.
     pub database: DatabaseSettings,
     /// The root key.
@@ -54,6 +57,7 @@ impl Settings {
             effective: raw.effective(),
             server: raw.server.check()?,
             admin: raw.admin.check()?,
+            tls: raw.tls.check()?,
             database: raw.database.check()?,
             kek: raw.kek.check()?,
             authentication: raw.authentication.check()?,
@@ -199,6 +203,38 @@ mod tests {
         assert!(believes("10.0.0.7") && believes("10.1.255.1") && believes("::1"));
         assert!(!believes("10.0.0.8") && !believes("10.2.0.0") && !believes("::2"));
         assert!(with("proxy.internal").is_err());
+    }
+
+    #[test]
+    fn plain_http_is_spoken_on_loopback_alone_unless_the_switch_says_who_ends_tls() {
+        let permit = |tls: &str, listen: &str| {
+            let settings = load(&format!("{DATABASE}[tls]\n{tls}\n")).unwrap();
+            settings.tls.permit(listen.parse().unwrap())
+        };
+        for loopback in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert!(permit("", loopback).is_ok(), "{loopback}");
+        }
+        let pair = "certificate_file = 'a'\nprivate_key_file = 'b'";
+        for beyond in ["0.0.0.0:80", "[::]:80", "10.0.0.7:80", "[::ffff:10.0.0.7]:80"] {
+            let refused = permit("", beyond).err().unwrap().to_string();
+            for way_out in ["tls.certificate_file", "127.0.0.1", "tls.terminated_by_proxy"] {
+                assert!(refused.contains(way_out), "{refused}");
+            }
+            assert!(permit("terminated_by_proxy = true", beyond).is_ok(), "{beyond}");
+            assert!(permit(pair, beyond).is_ok(), "{beyond}");
+        }
+    }
+
+    #[test]
+    fn of_the_files_of_tls_none_is_given_without_those_that_it_needs() {
+        for (alone, missing) in [
+            ("certificate_file", "tls.private_key_file"),
+            ("private_key_file", "tls.certificate_file"),
+            ("client_ca_file", "tls.certificate_file"),
+        ] {
+            let refused = load(&format!("{DATABASE}[tls]\n{alone} = 'a'\n")).err().unwrap();
+            assert!(refused.to_string().contains(missing), "{refused}");
+        }
     }
 
     #[test]

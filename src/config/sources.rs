@@ -14,6 +14,7 @@ use super::limits::RawLimits;
 use super::log::RawLog;
 use super::rate_limit::RawRateLimit;
 use super::server::RawServer;
+use super::tls::RawTls;
 use super::trace::RawTrace;
 use super::validation::RawValidation;
 
@@ -25,6 +26,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub(super) struct RawSettings {
     pub(super) server: RawServer,
     pub(super) admin: RawAdmin,
+    pub(super) tls: RawTls,
     pub(super) database: RawDatabase,
     pub(super) kek: RawKek,
     pub(super) authentication: RawAuthentication,
@@ -62,6 +64,7 @@ impl RawSettings {
         [
             self.server.effective(),
             self.admin.effective(),
+            self.tls.effective(),
             self.database.effective(),
             self.kek.effective(),
             self.authentication.effective(),

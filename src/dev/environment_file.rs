@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -55,9 +54,9 @@ impl EnvironmentFile {
     }
 
     /// Writes the file: the vault is ready.
-    pub(super) fn write(&self, account: &AccountCredentials, address: SocketAddr) -> Result<(), DataDirectoryError> {
+    pub(super) fn write(&self, account: &AccountCredentials, origin: &str) -> Result<(), DataDirectoryError> {
         let text = Zeroizing::new(format!(
-            "{ACCOUNT_SID}{}\n{AUTH_TOKEN}{}\n{URL}http://{address}\n",
+            "{ACCOUNT_SID}{}\n{AUTH_TOKEN}{}\n{URL}{origin}\n",
             account.account_sid,
             account.auth_token.expose_secret(),
         ));

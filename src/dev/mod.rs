@@ -4,7 +4,6 @@ pub mod cluster;
 mod data_directory;
 mod environment_file;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,7 +100,7 @@ impl Dev {
         let account = ready_account(&application.vault(), context, remembered)
             .await
             .map_err(DevError::Account)?;
-        environment_file.write(&account, application.address())?;
+        environment_file.write(&account, &application.origin())?;
         Ok(Self {
             application,
             cluster,
@@ -110,9 +109,9 @@ impl Dev {
         })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.application.address()
+    /// How a caller on this machine begins a URL.
+    pub fn origin(&self) -> String {
+        self.application.origin()
     }
 
     /// The major version of its Postgres.

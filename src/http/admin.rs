@@ -18,6 +18,7 @@ use super::operation::{Matched, Operation, Place, Untraced};
 use super::routes::{ALIVE_OPERATIONS, READY_OPERATIONS, resource};
 use super::server::Server;
 use super::state::AppState;
+use super::transport::Entrance;
 use super::unread::refuse_unread;
 
 /// How long a scrape or a probe may take at the end.
@@ -61,7 +62,8 @@ impl Admin {
         let service = Service {
             name: "pushvault admin",
             app: admin,
-            refusal: |_, bare_head| refuse_unread(bare_head).1,
+            entrance: Entrance::new(None, &self.state),
+            refusal: |_, unread| refuse_unread(unread).1,
             workers: 1,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
         };

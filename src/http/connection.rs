@@ -3,18 +3,16 @@
 //! A request head that cannot be read, or does not come, is refused by the HTTP parser itself: by a bare status line, which
 //! no service or middleware ever sees. Such an answer is told here in our words, with a request SID and the error body.
 //! The parser gives a time to the first head of a connection alone, and none to the rest of a body that nobody wants: here
-//! they get one. And a client that takes nothing of its answer is cut off.
+//! they get one.
 
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// Makes the whole answer, head and body, from the bare head that the parser wrote.
@@ -36,8 +34,6 @@ pub(super) struct Patience {
     pub(super) head: Duration,
     /// Between two requests, and for the rest of one whose answer has gone out.
     pub(super) rest: Duration,
-    /// While it takes nothing of an answer.
-    pub(super) stall: Duration,
     /// After a refusal that it may not have read, while it still sends.
     pub(super) linger: Duration,
 }
@@ -82,18 +78,7 @@ pub(super) struct Connection<T> {
     begun: u64,
     /// Runs while no request is under way: shorter once there is something that no request has taken.
     unclaimed: Option<Pin<Box<Sleep>>>,
-    /// Runs while the client takes nothing.
-    stalled: Option<Pin<Box<Sleep>>>,
     told: Option<Told>,
-}
-
-/// The address at this end of a connection, which a client without a word for it has called.
-pub(super) struct LocalAddress(pub(super) SocketAddr);
-
-impl Connection<TcpStream> {
-    pub(super) fn local_address(&self) -> Option<LocalAddress> {
-        self.io.local_addr().ok().map(LocalAddress)
-    }
 }
 
 /// What stands in the place of a bare answer.
@@ -113,9 +98,13 @@ impl<T> Connection<T> {
             activity: Activity::default(),
             begun: 0,
             unclaimed: None,
-            stalled: None,
             told: None,
         }
+    }
+
+    /// What lies below.
+    pub(super) fn io(&self) -> &T {
+        &self.io
     }
 
     pub(super) fn activity(&self) -> Activity {
@@ -151,21 +140,8 @@ impl<T> Connection<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
-    /// Writes, and gives up on a client that has taken nothing for too long.
-    fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let stall_time = self.patience.stall;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(stall_time)));
-        ready!(stalled.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-
     /// Tells what stands in the place of a bare answer, and waits until the client has read it.
-    fn tell(&mut self, context: &mut Context<'_>, bare_head: &str) -> Poll<io::Result<()>> {
+    pub(super) fn tell(&mut self, context: &mut Context<'_>, bare_head: &str) -> Poll<io::Result<()>> {
         let mut told = self.told.take().unwrap_or_else(|| Told {
             answer: (self.refusal)(bare_head),
             written: 0,
@@ -178,7 +154,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     fn go_on_telling(&mut self, context: &mut Context<'_>, told: &mut Told) -> Poll<io::Result<()>> {
         while let Some(rest) = told.answer.get(told.written..).filter(|rest| !rest.is_empty()) {
-            match ready!(self.write(context, rest))? {
+            match ready!(Pin::new(&mut self.io).poll_write(context, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => told.written += count,
             }
@@ -223,13 +199,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<T> {
         // An answer may be the last that happens here: from now on the client's time runs.
         let _ = this.is_too_slow(context, false);
         match bare_answer(bytes) {
-            None => this.write(context, bytes),
+            None => Pin::new(&mut this.io).poll_write(context, bytes),
             Some(([], bare_head)) => {
                 ready!(this.tell(context, bare_head))?;
                 Poll::Ready(Ok(bytes.len()))
             }
             // The good answers before it go first; the rest comes again.
-            Some((before, _)) => this.write(context, before),
+            Some((before, _)) => Pin::new(&mut this.io).poll_write(context, before),
         }
     }
 
@@ -272,7 +248,6 @@ mod tests {
     const PATIENCE: Patience = Patience {
         head: Duration::from_secs(3),
         rest: Duration::from_secs(20),
-        stall: Duration::from_secs(5),
         linger: Duration::from_secs(2),
     };
 
@@ -304,14 +279,6 @@ mod tests {
         assert_eq!(seen(&[fine]).await, fine);
         let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
         assert_eq!(seen(&[go_on]).await, go_on);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_cut_off() {
-        let (near, _far) = duplex(7);
-        let mut connection = Connection::new(near, PATIENCE, Rc::new(refusal));
-        let error = connection.write_all(&[0; 100]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]

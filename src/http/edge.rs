@@ -42,7 +42,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let stopwatch = Stopwatch::start();
     let _under_way = request.request().conn_data::<Activity>().map(Activity::begin);
-    let ends = Ends::of(request.head(), &state.server.trusted_proxies);
+    let ends = Ends::of(request.head(), state.scheme, &state.server.trusted_proxies);
     if ends.has_disbelieved {
         state.warn_of_forgotten_proxy(ends.source);
     }

@@ -12,6 +12,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// The schemes that a proxy may say.
+const SCHEMES: [&str; 2] = ["http", "https"];
+
 /// The two ends of a request as the client has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ends {
@@ -51,13 +54,14 @@ impl Host {
 }
 
 impl Ends {
-    pub(super) fn of(head: &RequestHead, trusted: &[IpNet]) -> Self {
+    /// What is known of a request on a connection of that scheme.
+    pub(super) fn of(head: &RequestHead, scheme: &'static str, trusted: &[IpNet]) -> Self {
         let peer = head.peer_addr.map(|address| address.ip().to_canonical());
         let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
         let headers = &head.headers;
         let mut ends = Self {
             source: peer,
-            scheme: "http",
+            scheme,
             host: head
                 .uri
                 .authority()
@@ -80,8 +84,9 @@ impl Ends {
                 break;
             }
         }
-        if last(headers, &FORWARDED_PROTO).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
-            ends.scheme = "https";
+        if let Some(said) = last(headers, &FORWARDED_PROTO) {
+            let known = SCHEMES.into_iter().find(|scheme| said.eq_ignore_ascii_case(scheme));
+            ends.scheme = known.unwrap_or(scheme);
         }
         if let Some(host) = last(headers, &FORWARDED_HOST) {
             ends.host = Host::parse(&host);
@@ -128,12 +133,16 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn ends(peer: &str, headers: &[(&'static str, &'static str)]) -> Ends {
+        ends_of("http", peer, headers)
+    }
+
+    fn ends_of(scheme: &'static str, peer: &str, headers: &[(&'static str, &'static str)]) -> Ends {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
         let mut request = TestRequest::default().peer_addr(SocketAddr::new(peer.parse().unwrap(), 1));
         for header in headers {
             request = request.append_header(*header);
         }
-        Ends::of(request.to_srv_request().head(), &trusted)
+        Ends::of(request.to_srv_request().head(), scheme, &trusted)
     }
 
     fn source(peer: &str, forwarded_for: &'static str) -> String {
@@ -179,6 +188,16 @@ mod tests {
             has_disbelieved: false,
         };
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_scheme_is_the_connections_unless_a_trusted_proxy_says_another_decision_27() {
+        let said = |scheme, peer: &str, proto| ends_of(scheme, peer, &[("x-forwarded-proto", proto)]).scheme;
+        assert_eq!(ends_of("https", "10.0.0.7", &[]).scheme, "https");
+        assert_eq!(said("https", "10.0.0.7", "HTTP"), "http");
+        assert_eq!(said("http", "10.0.0.7", "HTTPS"), "https");
+        assert_eq!(said("https", "10.0.0.7", "gopher"), "https");
+        assert_eq!(said("https", "192.0.2.1", "http"), "https");
     }
 
     #[test]

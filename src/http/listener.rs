@@ -1,10 +1,13 @@
 //! An address that is listened on: bound first, so that it is known; HTTP is served on it until it is asked to stop.
 
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
+use actix_http::error::DispatchError;
 use actix_server::ServerHandle;
 use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::BoxBody;
@@ -15,6 +18,8 @@ use tokio::net::TcpStream;
 
 use super::connection::{Connection, Patience, Refusal};
 use super::state::AppState;
+use super::transport::{Arrival, Entrance, Transport};
+use super::unread::Unread;
 
 /// How long a connection stays open after an answer that came before the whole request had: a client that still sends
 /// would else never read it.
@@ -49,12 +54,17 @@ pub(super) struct Service<A> {
     pub(super) name: &'static str,
     /// Makes the application, once for each worker.
     pub(super) app: A,
-    /// Answers heads that could not be read.
-    pub(super) refusal: fn(&AppState, &str) -> Vec<u8>,
+    /// How connections begin.
+    pub(super) entrance: Entrance,
+    /// Answers those requests that no service sees.
+    pub(super) refusal: fn(&AppState, Unread<'_>) -> Vec<u8>,
     pub(super) workers: usize,
     /// How long requests under way may take at the end.
     pub(super) shutdown_timeout: Duration,
 }
+
+/// Answers requests that no service sees.
+type Refusals = Rc<dyn Fn(Unread<'_>) -> Vec<u8>>;
 
 impl Listener {
     /// Binds an address; callers wait in the kernel's queue until [`Listener::serve`].
@@ -94,6 +104,7 @@ impl Listener {
             > + 'static,
     {
         let Self { socket, address } = self;
+        let entrance = Arc::new(service.entrance);
         let builder = actix_server::Server::build();
         let draining = builder.graceful_shutdown_signal();
         let server = builder
@@ -115,23 +126,17 @@ impl Listener {
                     .client_request_timeout(patience.head)
                     .client_disconnect_timeout(LINGER)
                     .local_addr(address)
-                    .on_connect_ext(|io: &Connection<TcpStream>, data| {
-                        data.insert(io.activity());
-                        if let Some(address) = io.local_address() {
+                    .on_connect_ext(|connection: &Connection<Transport>, data| {
+                        data.insert(connection.activity());
+                        if let Some(address) = connection.io().local_address() {
                             data.insert(address);
                         }
                     })
                     .h1(map_config(app, |()| AppConfig::default()));
                 let (state, refusal) = (state.clone(), service.refusal);
-                let refusal: Refusal = Rc::new(move |bare_head| refusal(&state, bare_head));
-                fn_service(move |io: TcpStream| {
-                    let refusal = Rc::clone(&refusal);
-                    async move {
-                        let peer = io.peer_addr().ok();
-                        Ok((Connection::new(io, patience, refusal), peer))
-                    }
-                })
-                .and_then(http)
+                let refusal: Refusals = Rc::new(move |unread| refusal(&state, unread));
+                let entrance = Arc::clone(&entrance);
+                fn_service(move |io| connect(Arc::clone(&entrance), io, patience, Rc::clone(&refusal))).and_then(http)
             })?
             .run();
         let handle: ServerHandle = server.handle();
@@ -143,11 +148,32 @@ impl Listener {
     }
 }
 
+/// Makes a connection of what comes in, or ends it. The error is read by nobody.
+async fn connect(
+    entrance: Arc<Entrance>,
+    io: TcpStream,
+    patience: Patience,
+    refusal: Refusals,
+) -> Result<(Connection<Transport>, Option<SocketAddr>), DispatchError> {
+    let peer = io.peer_addr().ok();
+    match entrance.admit(io).await {
+        Arrival::Ready(transport) => {
+            let refusal: Refusal = Rc::new(move |bare_head| refusal(Unread::Refused(bare_head)));
+            Ok((Connection::new(transport, patience, refusal), peer))
+        }
+        Arrival::Astray(transport) => {
+            let mut connection = Connection::new(transport, patience, Rc::new(move |_| refusal(Unread::Plain)));
+            poll_fn(|context| connection.tell(context, "")).await?;
+            Err(DispatchError::DisconnectTimeout)
+        }
+        Arrival::Nobody => Err(DispatchError::DisconnectTimeout),
+    }
+}
+
 fn patience(state: &AppState) -> Patience {
     Patience {
         head: state.limits.head_time,
         rest: state.server.keep_alive + state.limits.head_time,
-        stall: state.limits.stall_time,
         linger: LINGER,
     }
 }

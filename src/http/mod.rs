@@ -16,9 +16,11 @@ mod operation;
 mod request_meta;
 mod routes;
 mod server;
+mod socket;
 mod state;
 mod surface;
 mod trace;
+mod transport;
 mod unread;
 mod view;
 

@@ -1,5 +1,6 @@
 //! The API's listener.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,31 +17,44 @@ use super::measure::{measure, measure_unread};
 use super::openapi;
 use super::routes;
 use super::state::AppState;
+use super::transport::Entrance;
 use super::unread::refuse_unread;
 use crate::config::{LimitSettings, ServerSettings};
 use crate::service::Vault;
 use crate::telemetry::Tracer;
+use crate::tls::Certificates;
 
 /// A listener with the vault behind it.
 pub struct Server {
     listener: Listener,
+    certificates: Option<Arc<Certificates>>,
     pub(super) state: Data<AppState>,
 }
 
 impl Server {
-    /// Binds the address; callers wait in the kernel's queue until [`Server::run`].
+    /// Binds the address; callers wait in the kernel's queue until [`Server::run`]. With certificates it speaks TLS.
     pub fn bind(
         settings: &ServerSettings,
         limits: &LimitSettings,
+        certificates: Option<Certificates>,
         vault: Arc<Vault>,
         tracer: Option<Tracer>,
     ) -> Result<Self, ServerError> {
         if let Some(warning) = settings.public_url_warning() {
             tracing::warn!(setting = "server.public_url", "{warning}");
         }
+        let scheme = if certificates.is_some() { "https" } else { "http" };
         Ok(Self {
             listener: Listener::bind(settings.listen, "PUSHVAULT__SERVER__LISTEN or --listen")?,
-            state: Data::new(AppState::new(vault, settings, limits, openapi::document(), tracer)),
+            certificates: certificates.map(Arc::new),
+            state: Data::new(AppState::new(
+                vault,
+                settings,
+                limits,
+                scheme,
+                openapi::document(),
+                tracer,
+            )),
         })
     }
 
@@ -49,14 +63,24 @@ impl Server {
         self.listener.address()
     }
 
+    /// How a caller on this machine begins a URL.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.state.scheme, self.address())
+    }
+
     /// Serves until `stop` is ready; then lets the requests under way finish.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
-        let Self { listener, state } = self;
+        let Self {
+            listener,
+            certificates,
+            state,
+        } = self;
         let service = Service {
             name: "pushvault",
             app: api,
-            refusal: |state, bare_head| {
-                let (status, answer) = refuse_unread(bare_head);
+            entrance: Entrance::new(certificates.clone(), &state),
+            refusal: |state, unread| {
+                let (status, answer) = refuse_unread(unread);
                 measure_unread(&state.metrics, status);
                 answer
             },
@@ -68,7 +92,17 @@ impl Server {
             stop.await;
             draining.is_draining.store(true, Ordering::Relaxed);
         };
-        listener.serve(state, service, stop).await
+        let metrics = Arc::clone(&state.metrics);
+        let fresh = async move {
+            match certificates {
+                Some(certificates) => certificates.keep_fresh(&metrics).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            result = listener.serve(state, service, stop) => result,
+            never = fresh => match never {},
+        }
     }
 }
 

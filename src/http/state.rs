@@ -19,6 +19,8 @@ pub(super) struct AppState {
     pub(super) vault: Arc<Vault>,
     pub(super) server: ServerSettings,
     pub(super) limits: LimitSettings,
+    /// `http` or `https`, as callers without a proxy between write it.
+    pub(super) scheme: &'static str,
     /// The OpenAPI document.
     pub(super) openapi: OpenApi,
     pub(super) metrics: Arc<Metrics>,
@@ -37,6 +39,7 @@ impl AppState {
         vault: Arc<Vault>,
         server: &ServerSettings,
         limits: &LimitSettings,
+        scheme: &'static str,
         openapi: OpenApi,
         tracer: Option<Tracer>,
     ) -> Self {
@@ -45,6 +48,7 @@ impl AppState {
             vault,
             server: server.clone(),
             limits: limits.clone(),
+            scheme,
             openapi,
             is_draining: AtomicBool::new(false),
             tracer,

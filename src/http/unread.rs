@@ -2,6 +2,9 @@
 //! known of such a request but that it came.
 
 use actix_web::http::StatusCode;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
 use super::error::ErrorCode;
 use super::view::ErrorView;
@@ -10,8 +13,34 @@ use crate::domain::sid::RequestSid;
 /// What is said of a request that is no HTTP.
 const UNREADABLE: &str = "Bad request: this is not HTTP/1.1 as RFC 9112 has it";
 
-/// The whole answer with its status, in the place of the bare head that the HTTP parser gives.
-pub(super) fn refuse_unread(bare_head: &str) -> (StatusCode, Vec<u8>) {
+/// What is said of one that came in plain HTTP to where TLS is spoken.
+const PLAIN: &str = "Bad request: this port speaks TLS, begin the URL with https://";
+
+/// When an answer was made, as HTTP writes it (RFC 9110, section 5.6.7).
+const DATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+
+/// A request of which nothing is known but that it came.
+#[derive(Clone, Copy)]
+pub(super) enum Unread<'a> {
+    /// The HTTP parser refused it with this bare head.
+    Refused(&'a str),
+    /// It came in plain HTTP to where TLS is spoken, and no parser has seen it.
+    Plain,
+}
+
+/// The whole answer with its status.
+pub(super) fn refuse_unread(unread: Unread<'_>) -> (StatusCode, Vec<u8>) {
+    match unread {
+        Unread::Refused(bare_head) => refuse(bare_head, UNREADABLE),
+        Unread::Plain => {
+            let date = OffsetDateTime::now_utc().format(DATE).unwrap_or_default();
+            refuse(&format!("HTTP/1.1 400 Bad Request\r\ndate: {date}\r\n"), PLAIN)
+        }
+    }
+}
+
+fn refuse(bare_head: &str, unreadable: &str) -> (StatusCode, Vec<u8>) {
     let mut lines = bare_head.lines();
     let status = lines
         .next()
@@ -20,7 +49,7 @@ pub(super) fn refuse_unread(bare_head: &str) -> (StatusCode, Vec<u8>) {
         .unwrap_or(StatusCode::BAD_REQUEST);
     let date = lines.find(|line| line.starts_with("date: ")).unwrap_or("date: ");
     let code = ErrorCode::from_status(status);
-    let message = (code == ErrorCode::InvalidRequest).then_some(UNREADABLE);
+    let message = (code == ErrorCode::InvalidRequest).then_some(unreadable);
     let body = serde_json::to_vec(&ErrorView::new(code, message)).unwrap_or_default();
     let request_sid = RequestSid::generate().map(|sid| sid.to_string()).unwrap_or_default();
     tracing::info!(

@@ -90,6 +90,12 @@ metrics! {
     clock_skew: Fraction = fraction("pushvault_clock_skew_seconds");
     /// Audit events written
     audit_events: Labelled<Counter, 2> = counters("pushvault_audit_events_total", ["action", "outcome"]);
+    /// When the TLS certificate expires, in seconds since 1970
+    tls_certificate_not_after: Labelled<Gauge, 0> = gauges("pushvault_tls_certificate_not_after_seconds", []);
+    /// Times that changed files of TLS were taken over, or could not be
+    tls_reloads: Labelled<Counter, 1> = counters_from_zero("pushvault_tls_reloads_total", "result", &["ok", "failed"]);
+    /// TLS handshakes that failed
+    tls_handshakes_failed: Labelled<Counter, 1> = counters("pushvault_tls_handshakes_failed_total", ["reason"]);
     /// The version of the program; always 1
     build_info: Labelled<Gauge, 1> = gauges("pushvault_build_info", ["version"]);
     /// When the process began, in seconds since 1970

@@ -7,13 +7,13 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::credential::Credential;
 use crate::domain::sid::CredentialSid;
-use crate::http::connection::LocalAddress;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::extract::{authenticate, credential_input, idempotency_key, page_input, precondition};
 use crate::http::operation::{Matched, Place};
 use crate::http::request_meta::RequestMeta;
 use crate::http::state::AppState;
 use crate::http::surface::{Surface, on_bare_path};
+use crate::http::transport::LocalAddress;
 use crate::http::view::{CredentialPageView, CredentialView, json};
 use crate::service::VaultError;
 
@@ -148,7 +148,7 @@ fn list_url(request: &HttpRequest, meta: &RequestMeta, state: &AppState) -> Resu
         None => {
             let origin = meta.origin().or_else(|| {
                 let LocalAddress(address) = request.conn_data()?;
-                Some(format!("http://{address}"))
+                Some(format!("{}://{address}", state.scheme))
             });
             let origin = origin.ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
             let path = if is_bare { surface.bare_path() } else { surface.path() };
