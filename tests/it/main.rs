@@ -21,4 +21,5 @@ mod openapi;
 mod process;
 mod resource;
 mod smoke;
+mod tls;
 mod wire;

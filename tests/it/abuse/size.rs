@@ -106,7 +106,7 @@ async fn an_early_answer_arrives_whole_at_a_client_that_still_sends() {
         for _ in 0..3 {
             let mut connection = app.connect();
             let head = raw_request(&[&line, "Host: x", authorization, form, &length], "");
-            let mut sender = connection.stream.try_clone().unwrap();
+            let mut sender = connection.stream.socket().try_clone().unwrap();
             let sending = std::thread::Builder::new()
                 .name("abuse::sender".to_owned())
                 .spawn(move || {

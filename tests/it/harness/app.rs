@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::client::Client;
-use super::{TestDatabase, block_on, log, migrated_database, runtime};
+use super::{TestDatabase, TlsClient, TlsDirectory, block_on, log, migrated_database, runtime};
 
 /// Settings that make tests quick: the cheapest Argon2 that the standard allows, one worker, few connections. The waits
 /// are long, because a busy machine is no reason for a test to fail; tests of a wait set their own.
@@ -64,6 +64,7 @@ pub(crate) struct TestApp {
     http: reqwest::Client,
     transcript: Arc<Mutex<String>>,
     accounts: Mutex<HashMap<String, Account>>,
+    tls: Option<TlsDirectory>,
     _directory: TempDir,
 }
 
@@ -122,8 +123,41 @@ impl TestApp {
             database,
             settings,
             accounts: Mutex::default(),
+            tls: None,
             _directory: directory,
         }
+    }
+
+    /// A service on a fresh, migrated database that speaks TLS with these files, with some settings changed. Only
+    /// [`Self::connect`] and what is made of it reach it.
+    pub(crate) async fn spawn_over_tls(files: TlsDirectory, tune: impl FnOnce(&mut Settings)) -> Self {
+        let app = Self::spawn_with(migrated_database(), |settings| {
+            files.apply(settings);
+            tune(settings);
+        })
+        .await;
+        Self {
+            tls: Some(files),
+            ..app
+        }
+    }
+
+    /// The same service twice: one that speaks plain HTTP, one that speaks TLS.
+    pub(crate) async fn over_both(tune: impl Fn(&mut Settings)) -> [Self; 2] {
+        [
+            Self::spawn_with(migrated_database(), &tune).await,
+            Self::spawn_over_tls(TlsDirectory::new(), &tune).await,
+        ]
+    }
+
+    /// The files with which it speaks TLS.
+    pub(crate) fn tls(&self) -> &TlsDirectory {
+        self.tls.as_ref().expect("a service that speaks TLS")
+    }
+
+    /// A client that trusts its certificate, if it has one.
+    pub(crate) fn tls_client(&self) -> Option<TlsClient> {
+        self.tls.as_ref().map(|files| files.authority.trusting())
     }
 
     /// Stops the service and starts it again on the same database. Clients made before know its old address.
@@ -240,7 +274,7 @@ impl TestApp {
 
     /// Where the service listens, without a scheme.
     pub(crate) fn host(&self) -> &str {
-        self.origin().trim_start_matches("http://")
+        self.origin().split_once("://").unwrap().1
     }
 
     pub(crate) fn origin(&self) -> &str {
@@ -272,7 +306,7 @@ impl Running {
         let application = block_on(|| async { Application::build(settings, &operator()).await }).unwrap();
         let (stop, stopped) = oneshot::channel();
         let running = Self {
-            origin: format!("http://{}", application.address()),
+            origin: application.origin(),
             admin_origin: application.admin_address().map(|address| format!("http://{address}")),
             vault: application.vault(),
             _stop: stop,

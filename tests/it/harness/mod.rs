@@ -15,6 +15,7 @@ mod rows;
 mod runtime;
 mod selection;
 mod server;
+mod tls;
 
 use std::fmt::Write as _;
 
@@ -31,6 +32,7 @@ pub(crate) use redact::{assert_matches_snapshot, is_iso_8601, redacted};
 pub(crate) use rows::Position;
 pub(crate) use runtime::block_on;
 pub(crate) use server::dump;
+pub(crate) use tls::{Authority, Pair, TlsClient, TlsDirectory, Wire};
 
 /// A well-formed SID of a credential that nobody has.
 pub(crate) fn unknown_credential_sid() -> String {

@@ -1,19 +1,19 @@
 //! Connections whose bytes the tests choose themselves, and the answers on them, taken apart one by one.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Answer, Client, TestApp};
+use super::{Answer, Client, TestApp, TlsClient, Wire};
 
 /// How long the service may stay silent.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection to the service.
 pub(crate) struct RawConnection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Wire,
     received: Vec<u8>,
 }
 
@@ -35,14 +35,29 @@ pub(crate) fn raw_request_of(client: &Client, line: &str, headers: &[&str], form
 }
 
 impl TestApp {
+    /// A connection, over TLS where the service speaks it.
     pub(crate) fn connect(&self) -> RawConnection {
-        let stream = TcpStream::connect(self.host()).unwrap();
-        stream.set_read_timeout(Some(SILENCE_LIMIT)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        RawConnection {
-            stream,
-            received: Vec::new(),
+        match self.tls_client() {
+            None => RawConnection::new(Wire::Plain(self.socket())),
+            Some(client) => self.connect_as(&client).expect("the service shakes hands"),
         }
+    }
+
+    /// A connection of this client.
+    pub(crate) fn connect_as(&self, client: &TlsClient) -> std::io::Result<RawConnection> {
+        client.connect(self.socket()).map(RawConnection::new)
+    }
+
+    /// A connection on which nothing has been said.
+    pub(crate) fn connect_plain(&self) -> RawConnection {
+        RawConnection::new(Wire::Plain(self.socket()))
+    }
+
+    fn socket(&self) -> TcpStream {
+        let socket = TcpStream::connect(self.host()).unwrap();
+        socket.set_read_timeout(Some(SILENCE_LIMIT)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket
     }
 
     /// Sends one request on a connection of its own, and answers its answer.
@@ -54,6 +69,13 @@ impl TestApp {
 }
 
 impl RawConnection {
+    pub(crate) fn new(stream: Wire) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
     /// Sends bytes. The service may refuse and hang up before it has read everything; what it said by then counts.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
@@ -86,15 +108,26 @@ impl RawConnection {
     /// Asserts that the connection is cut within this time, however it is cut.
     #[track_caller]
     pub(crate) fn is_cut_within(&mut self, limit: Duration) {
-        self.stream.set_read_timeout(Some(limit)).unwrap();
-        let mut buffer = [0; 4096];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
-                Err(error) => panic!("the connection is still open: {error}"),
+        while self.look(limit).expect("the connection is still open") > 0 {}
+    }
+
+    /// Receives what comes within this time: how many bytes, or none where nothing came. Zero is the end, however it came.
+    #[track_caller]
+    pub(crate) fn look(&mut self, limit: Duration) -> Option<usize> {
+        self.stream.socket().set_read_timeout(Some(limit)).unwrap();
+        let mut buffer = [0; 16 * 1024];
+        let result = self.stream.read(&mut buffer);
+        self.stream.socket().set_read_timeout(Some(SILENCE_LIMIT)).unwrap();
+        match result {
+            Ok(count) => {
+                self.received.extend_from_slice(&buffer[..count]);
+                Some(count)
             }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => None,
+                ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => Some(0),
+                _ => panic!("the connection fails: {error}"),
+            },
         }
     }
 

@@ -27,5 +27,6 @@ mod migrate;
 mod replicas;
 mod serve_life;
 mod serve_refusals;
+mod serve_tls;
 mod traces;
 mod upgrade;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::LIST;
-use crate::harness::{Answer, Log, RawConnection, TestApp, migrated_database, raw_request};
+use crate::harness::{Answer, Log, RawConnection, TestApp, raw_request, raw_request_of};
 
 const UNREADABLE: &str = "Bad request: this is not HTTP/1.1 as RFC 9112 has it";
 const TOO_LARGE: &str = "Request header fields too large: send fewer or shorter headers, and a shorter query";
@@ -73,47 +73,50 @@ fn access_line(log: &Log, answer: &Answer) -> serde_json::Value {
 #[tokio::test]
 async fn a_head_that_no_parser_takes_is_refused_in_full_decision_29() {
     let log = Log::from_now();
-    let app = TestApp::spawn().await;
-    let events = app.audit_count().await;
-    for (name, head) in bad_heads() {
-        let mut connection = app.connect();
-        connection.send(&head);
-        let answer = is_refused(&mut connection, 400, UNREADABLE);
-        let line = access_line(&log, &answer);
-        assert_eq!(
-            (&line["status"], &line["error_code"]),
-            (&json!(400), &json!(20001)),
-            "{name}"
-        );
-        assert_eq!(line["request_sid"], answer.request_sid(), "{name}");
+    for app in TestApp::over_both(|_| {}).await {
+        let events = app.audit_count().await;
+        for (name, head) in bad_heads() {
+            let mut connection = app.connect();
+            connection.send(&head);
+            let answer = is_refused(&mut connection, 400, UNREADABLE);
+            let line = access_line(&log, &answer);
+            assert_eq!(
+                (&line["status"], &line["error_code"]),
+                (&json!(400), &json!(20001)),
+                "{name}"
+            );
+            assert_eq!(line["request_sid"], answer.request_sid(), "{name}");
+        }
+        assert_eq!(app.audit_count().await, events);
     }
-    assert_eq!(app.audit_count().await, events);
 }
 
 #[tokio::test]
 async fn a_head_beyond_what_the_parser_holds_is_refused_in_full_however_much_still_comes_decision_29() {
     let log = Log::from_now();
-    let app = TestApp::spawn().await;
-    for kib in [130, 1024] {
-        let head = format!("GET {LIST} HTTP/1.1\r\nX-Long: {}", "x".repeat(kib * 1024));
-        let mut connection = app.connect();
-        connection.send(head.as_bytes());
-        let answer = is_refused(&mut connection, 431, TOO_LARGE);
-        assert_eq!(access_line(&log, &answer)["status"], 431);
+    for app in TestApp::over_both(|_| {}).await {
+        for kib in [130, 1024] {
+            let head = format!("GET {LIST} HTTP/1.1\r\nX-Long: {}", "x".repeat(kib * 1024));
+            let mut connection = app.connect();
+            connection.send(head.as_bytes());
+            let answer = is_refused(&mut connection, 431, TOO_LARGE);
+            assert_eq!(access_line(&log, &answer)["status"], 431);
+        }
     }
 }
 
 #[tokio::test]
 async fn a_head_of_more_headers_than_the_parser_counts_is_refused_in_full_decision_29() {
-    let app = TestApp::spawn().await;
-    for count in [95, 96, 200] {
-        let headers: Vec<_> = (0..count).map(|number| format!("X-{number}: x\r\n")).collect();
-        let mut connection = app.connect();
-        connection.send(format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{}\r\n", headers.concat()).as_bytes());
-        if count == 95 {
-            assert_eq!(connection.answer().status, 200);
-        } else {
-            is_refused(&mut connection, 431, TOO_LARGE);
+    for app in TestApp::over_both(|_| {}).await {
+        for count in [95, 96, 200] {
+            let headers: Vec<_> = (0..count).map(|number| format!("X-{number}: x\r\n")).collect();
+            let mut connection = app.connect();
+            connection.send(format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{}\r\n", headers.concat()).as_bytes());
+            if count == 95 {
+                assert_eq!(connection.answer().status, 200);
+            } else {
+                is_refused(&mut connection, 431, TOO_LARGE);
+            }
         }
     }
 }
@@ -121,61 +124,60 @@ async fn a_head_of_more_headers_than_the_parser_counts_is_refused_in_full_decisi
 #[tokio::test]
 async fn a_head_that_never_ends_is_refused_in_full_when_its_time_is_over_decision_29() {
     let log = Log::from_now();
-    let app = TestApp::spawn_with(migrated_database(), |settings| {
-        settings.limits.head_time = Duration::from_secs(1);
-    })
-    .await;
-    let message = "The request did not come in time: send it again, without pauses";
-    for begin in ["", "GET ", "GET / HTTP/1.1\r\nHost: x\r\n"] {
-        let started = Instant::now();
-        let mut connection = app.connect();
-        connection.send(begin.as_bytes());
-        let answer = is_refused(&mut connection, 408, message);
-        // The server's clock for this has steps of half a second.
-        assert!(started.elapsed() >= Duration::from_millis(400), "{begin:?}");
-        assert_eq!(access_line(&log, &answer)["status"], 408);
+    for app in TestApp::over_both(|settings| settings.limits.head_time = Duration::from_secs(1)).await {
+        let message = "The request did not come in time: send it again, without pauses";
+        for begin in ["", "GET ", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+            let started = Instant::now();
+            let mut connection = app.connect();
+            connection.send(begin.as_bytes());
+            let answer = is_refused(&mut connection, 408, message);
+            // The server's clock for this has steps of half a second.
+            assert!(started.elapsed() >= Duration::from_millis(400), "{begin:?}");
+            assert_eq!(access_line(&log, &answer)["status"], 408);
+        }
     }
 }
 
 #[tokio::test]
 async fn the_head_of_a_later_request_has_no_more_time_than_the_first() {
-    let app = TestApp::spawn_with(migrated_database(), |settings| {
-        settings.limits.head_time = Duration::from_secs(1);
-    })
-    .await;
-    let mut connection = app.connect();
-    connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(connection.answer().status, 200);
-    connection.send(b"GET /healthz HTTP/1.1\r\n");
-    connection.is_cut_within(Duration::from_secs(4));
+    for app in TestApp::over_both(|settings| settings.limits.head_time = Duration::from_secs(1)).await {
+        let mut connection = app.connect();
+        connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(connection.answer().status, 200);
+        connection.send(b"GET /healthz HTTP/1.1\r\n");
+        connection.is_cut_within(Duration::from_secs(4));
+    }
 }
 
 #[tokio::test]
 async fn a_bad_head_behind_good_requests_is_refused_after_their_answers_decision_29() {
-    let app = TestApp::spawn().await;
-    let owner = app.account("a");
-    let form = [("Type", "gcm"), ("FriendlyName", "HTTP/1.1 400 x")];
-    owner.post(LIST, &form).await.json(201);
-    app.copy_credential(999).await;
-    let good = raw_request(
-        &[
-            &format!("GET {LIST}?PageSize=1000 HTTP/1.1"),
-            "Host: x",
-            &format!("Authorization: {}", owner.authorization()),
-        ],
-        "",
-    );
-    for count in [1, 5, 12] {
-        let mut connection = app.connect();
-        let mut requests = good.repeat(count);
-        requests.extend_from_slice(b"no HTTP\r\n\r\n");
-        connection.send(&requests);
-        // Whoever reads late gets everything too: it is more than the kernel holds for a connection.
-        std::thread::sleep(Duration::from_millis(300));
-        for _ in 0..count {
-            let page = connection.answer().json(200);
-            assert_eq!(page["credentials"].as_array().unwrap().len(), 1000);
+    for app in TestApp::over_both(|_| {}).await {
+        let owner = app.account("a");
+        let line = format!("POST {LIST} HTTP/1.1");
+        let form = "Type=gcm&FriendlyName=HTTP/1.1+400+x";
+        app.exchange(&raw_request_of(&owner, &line, &["Host: x"], form))
+            .json(201);
+        app.copy_credential(999).await;
+        let good = raw_request(
+            &[
+                &format!("GET {LIST}?PageSize=1000 HTTP/1.1"),
+                "Host: x",
+                &format!("Authorization: {}", owner.authorization()),
+            ],
+            "",
+        );
+        for count in [1, 5, 12] {
+            let mut connection = app.connect();
+            let mut requests = good.repeat(count);
+            requests.extend_from_slice(b"no HTTP\r\n\r\n");
+            connection.send(&requests);
+            // Whoever reads late gets everything too: it is more than the kernel holds for a connection.
+            std::thread::sleep(Duration::from_millis(300));
+            for _ in 0..count {
+                let page = connection.answer().json(200);
+                assert_eq!(page["credentials"].as_array().unwrap().len(), 1000);
+            }
+            is_refused(&mut connection, 400, UNREADABLE);
         }
-        is_refused(&mut connection, 400, UNREADABLE);
     }
 }
