@@ -10,6 +10,8 @@
 
 #[path = "tidy/decisions.rs"]
 mod decisions;
+#[path = "tidy/deploy.rs"]
+mod deploy;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/migrations.rs"]

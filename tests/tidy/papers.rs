@@ -78,7 +78,7 @@ fn every_metric_has_a_help_text_and_a_row_in_its_document_and_none_besides() {
 }
 
 /// The keys of `config/default.toml`, as `section.key`.
-fn default_keys() -> BTreeSet<String> {
+pub fn default_keys() -> BTreeSet<String> {
     let mut section = String::new();
     let mut keys = BTreeSet::new();
     for line in read("config/default.toml").lines() {
