@@ -38,7 +38,9 @@ fn every_setting_that_deploy_gives_exists() {
     texts.push(("docker-compose.yml".to_owned(), read("docker-compose.yml")));
     for (path, text) in texts {
         for word in words(&text, "PUSHVAULT__") {
-            let key = word.trim_start_matches("PUSHVAULT__").replace("__", ".").to_lowercase();
+            // In a Compose file the colon belongs to YAML.
+            let name = word.trim_start_matches("PUSHVAULT__").trim_end_matches(':');
+            let key = name.replace("__", ".").to_lowercase();
             assert!(
                 keys.contains(&key),
                 "{path} gives {word}, and there is no setting {key}"
