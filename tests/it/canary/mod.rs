@@ -5,7 +5,8 @@ mod inputs;
 mod search;
 
 use inputs::Inputs;
-use search::{Canary, assert_silent};
+pub(crate) use search::Canary;
+use search::assert_silent;
 
 use crate::harness::{Log, TestApp, dump};
 

@@ -5,14 +5,14 @@ use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use crate::harness::percent_encoded;
 
 /// A secret, or a part of one, in the spellings that leaks take.
-pub(super) struct Canary {
+pub(crate) struct Canary {
     name: String,
     spellings: Vec<String>,
 }
 
 impl Canary {
     /// A canary of this name. The secret has to be long enough not to turn up by chance.
-    pub(super) fn new(name: impl Into<String>, secret: &[u8]) -> Self {
+    pub(crate) fn new(name: impl Into<String>, secret: &[u8]) -> Self {
         assert!(secret.len() >= 12, "too short to be told from noise");
         let mut spellings = Vec::new();
         if let Ok(text) = std::str::from_utf8(secret) {
@@ -35,7 +35,7 @@ impl Canary {
     }
 
     /// The spelling in which the secret stands in a text, if it does.
-    pub(super) fn found_in(&self, text: &str) -> Option<&str> {
+    pub(crate) fn found_in(&self, text: &str) -> Option<&str> {
         self.spellings
             .iter()
             .map(String::as_str)

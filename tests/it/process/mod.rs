@@ -22,6 +22,7 @@ mod dev_first_start;
 mod dev_places;
 mod dev_restart;
 mod dev_root_key;
+mod drill;
 mod failover;
 mod migrate;
 mod replicas;

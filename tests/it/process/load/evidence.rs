@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use data_encoding::HEXLOWER;
 use pushvault_crypto::{
@@ -147,11 +148,8 @@ impl Evidence {
             sid, current_version, ..
         } in &self.credentials
         {
-            let numbers = self
-                .versions
-                .keys()
-                .filter(|(of, _)| of == sid)
-                .map(|(_, number)| *number);
+            let of_it = self.versions.range((sid.clone(), i32::MIN)..=(sid.clone(), i32::MAX));
+            let numbers = of_it.map(|((_, number), _)| *number);
             assert!(
                 numbers.eq(1..=*current_version),
                 "the versions of {sid} do not lead to the present one"
@@ -163,31 +161,81 @@ impl Evidence {
     /// how many steps had been done although nobody was told.
     pub(crate) fn settle(&self, stories: &mut [Story]) -> usize {
         let mut done = 0;
-        let mut known = BTreeSet::new();
-        for story in stories {
-            let credential = self.credentials.iter().find(|credential| match &story.sid {
-                Some(sid) => credential.sid == *sid,
-                None => credential.friendly_name == story.name,
-            });
-            let actual = credential.map(|credential| self.state_of(credential));
+        let found = self.find(stories);
+        for (story, found) in stories.iter_mut().zip(found) {
+            let actual = found.as_ref().map(|(_, state)| state.clone());
             let is_as_told = actual == story.acknowledged;
             let is_as_asked = actual.is_some() && actual == story.in_doubt;
             assert!(is_as_told || is_as_asked, "{actual:?} is not what is told by {story:?}");
-            if let Some(credential) = credential {
+            if let Some((credential, _)) = found {
                 story.sid = Some(credential.sid.clone());
-                known.insert(credential.sid.as_str());
-                assert_eq!(credential.push_service, story.kind.as_str());
-                for version in 1..=credential.current_version {
-                    self.opens_as_sent(story, &credential.sid, version);
-                }
+                self.opens_in_every_version(story, credential);
             }
             done += usize::from(is_as_asked);
             story.acknowledged = actual;
             story.in_doubt = None;
         }
-        let all = self.credentials.iter().map(|credential| credential.sid.as_str());
-        assert_eq!(all.collect::<BTreeSet<_>>(), known, "credentials that nobody asked for");
         done
+    }
+
+    /// Holds a copy of the database that was made after this moment against the stories, which may have gone on since,
+    /// and opens what it holds.
+    pub(crate) fn is_as_of(&self, moment: Instant, stories: &[Story]) {
+        for (story, found) in stories.iter().zip(self.find(stories)) {
+            let actual = found.as_ref().map(|(_, state)| state);
+            assert!(
+                story.may_have_been(actual, moment),
+                "{actual:?} was not what was told {:?} ago by {story:?}",
+                moment.elapsed()
+            );
+            if let Some((credential, _)) = found {
+                self.opens_in_every_version(story, credential);
+            }
+        }
+    }
+
+    /// The credential that each story tells of, and its state. None may be left that no story tells of.
+    fn find(&self, stories: &[Story]) -> Vec<Option<(&Credential, State)>> {
+        let by_sid: BTreeMap<_, _> = self.credentials.iter().map(|it| (it.sid.as_str(), it)).collect();
+        let by_name: BTreeMap<_, _> = self
+            .credentials
+            .iter()
+            .map(|it| (it.friendly_name.as_str(), it))
+            .collect();
+        let mut updates = BTreeMap::new();
+        for sid in self.targets("credential.update") {
+            *updates.entry(sid).or_insert(0) += 1;
+        }
+        let found: Vec<Option<&Credential>> = stories
+            .iter()
+            .map(|story| match &story.sid {
+                Some(sid) => by_sid.get(sid.as_str()).copied(),
+                None => by_name.get(story.name.as_str()).copied(),
+            })
+            .collect();
+        let known: BTreeSet<_> = found.iter().flatten().map(|credential| credential.sid()).collect();
+        assert_eq!(
+            by_sid.into_keys().collect::<BTreeSet<_>>(),
+            known,
+            "credentials that nobody asked for"
+        );
+        let with_state = |credential: &'_ Credential| State {
+            friendly_name: credential.friendly_name.clone(),
+            version: credential.current_version,
+            updates: updates.get(credential.sid()).copied().unwrap_or_default(),
+            deleted: credential.deleted,
+        };
+        let found = found.into_iter();
+        found
+            .map(|it| it.map(|credential| (credential, with_state(credential))))
+            .collect()
+    }
+
+    fn opens_in_every_version(&self, story: &Story, credential: &Credential) {
+        assert_eq!(credential.push_service, story.kind.as_str());
+        for version in 1..=credential.current_version {
+            self.opens_as_sent(story, &credential.sid, version);
+        }
     }
 
     fn successes(&self) -> impl Iterator<Item = &Event> {
@@ -200,16 +248,6 @@ impl Evidence {
         self.successes()
             .filter(move |event| event.action == action)
             .map(|event| event.target_sid.as_deref().expect("a target"))
-    }
-
-    fn state_of(&self, credential: &Credential) -> State {
-        let updates = self.targets("credential.update").filter(|sid| *sid == credential.sid);
-        State {
-            friendly_name: credential.friendly_name.clone(),
-            version: credential.current_version,
-            updates: updates.count(),
-            deleted: credential.deleted,
-        }
     }
 
     /// Opens a version with the kernel alone: the vault's own word is not taken for what is in it.

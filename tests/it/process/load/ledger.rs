@@ -1,5 +1,7 @@
 //! What the writers were told, kept outside the vault.
 
+use std::time::Instant;
+
 /// Certificate and key in one file. The vault keeps either without what stands around it.
 pub(crate) const APNS_PAIR: &str = include_str!("../../../data/apns-pair.pem");
 
@@ -32,6 +34,8 @@ pub(crate) struct Story {
     pub(crate) sid: Option<String>,
     pub(crate) acknowledged: Option<State>,
     pub(crate) in_doubt: Option<State>,
+    /// Every state that was acknowledged, oldest first, with the moment at which the caller knew of it.
+    past: Vec<(Instant, State)>,
 }
 
 impl Kind {
@@ -60,6 +64,7 @@ impl Story {
             sid: None,
             acknowledged: None,
             in_doubt: Some(first),
+            past: Vec::new(),
         }
     }
 
@@ -73,6 +78,18 @@ impl Story {
     /// The step that was begun has been acknowledged.
     pub(crate) fn acknowledge(&mut self) {
         self.acknowledged = self.in_doubt.take();
+        self.past
+            .extend(self.acknowledged.clone().map(|state| (Instant::now(), state)));
+    }
+
+    /// Whether a copy of the database that was made at that moment, or a little later, may hold this state: nothing that
+    /// was acknowledged by then may be missing, and what was asked for since may be there.
+    pub(crate) fn may_have_been(&self, state: Option<&State>, moment: Instant) -> bool {
+        let by_then = self.past.partition_point(|(when, _)| *when <= moment);
+        let first = by_then.checked_sub(1).map(|index| &self.past[index].1);
+        let since = self.past[by_then..].iter().map(|(_, state)| state);
+        let mut states = std::iter::once(first).chain(since.chain(&self.in_doubt).map(Some));
+        states.any(|possible| possible == state)
     }
 
     pub(crate) fn is_in_doubt(&self) -> bool {

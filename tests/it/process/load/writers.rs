@@ -89,6 +89,19 @@ impl Crew {
         counters.map(|counter| counter.load(Ordering::Relaxed)).collect()
     }
 
+    /// Waits until so many steps were acknowledged, for as long as there is one now and then.
+    pub(crate) fn wait_until(&self, goal: usize) {
+        loop {
+            let now = self.acknowledged();
+            if now >= goal {
+                return;
+            }
+            wait_for("another acknowledged step", || {
+                (self.acknowledged() > now).then_some(())
+            });
+        }
+    }
+
     /// Calls the writers off and waits until each has ended its step. The observations are in the order of their beginning.
     pub(crate) async fn call_off(self) -> Written {
         self.is_called_off.store(true, Ordering::Relaxed);

@@ -59,6 +59,12 @@ impl Database {
         wait_until(what, async || self.value::<bool>(query).await).await;
     }
 
+    /// Begins to read the database as it is now, and returns the name under which others may do the same, until `commit`.
+    pub(crate) async fn begin_snapshot(&self) -> String {
+        self.execute("begin isolation level repeatable read read only").await;
+        self.value("select pg_export_snapshot()").await
+    }
+
     /// The audit events after the first `known` ones, oldest first.
     pub(crate) async fn events_after(&self, known: usize) -> Vec<Event> {
         let events: Vec<Event> = self

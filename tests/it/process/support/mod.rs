@@ -6,8 +6,10 @@ mod database;
 mod deployment;
 mod dev;
 mod pair;
+mod postgres;
 mod processes;
 mod program;
+mod runbook;
 
 pub(super) use api::{Answer, Caller};
 pub(super) use collector::{CERTIFICATE, Collector, Manner, attributes, has_failed};
@@ -15,5 +17,7 @@ pub(super) use database::{Database, Event};
 pub(super) use deployment::{Deployment, Login, Service};
 pub(super) use dev::{DataDirectory, DevVault};
 pub(super) use pair::Pair;
+pub(super) use postgres::Postgres;
 pub(super) use processes::listening_ports;
 pub(super) use program::{PUSHVAULT, Program, Signal, clean, pushvault, run, wait_for};
+pub(super) use runbook::{Runbook, Shell, Step};
