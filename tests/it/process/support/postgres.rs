@@ -9,25 +9,24 @@ use tempfile::TempDir;
 
 use super::Database;
 
-/// A server that keeps what it was told, as one in production does: what the disk takes is part of every time measured
-/// on it. It goes away with this value.
+/// A server with files of its own. It goes away with this value.
 pub(crate) struct Postgres {
     cluster: Cluster,
     directory: TempDir,
 }
 
 impl Postgres {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(durability: Durability) -> Self {
         let directory = tempfile::tempdir().unwrap();
         // Where this process is root, Postgres runs as somebody else, who has to pass through.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o711)).unwrap();
-        Self::start_in(directory)
+        Self::start_in(directory, durability)
     }
 
     /// Starts the server whose files lie in this directory.
-    pub(crate) fn start_in(directory: TempDir) -> Self {
+    pub(crate) fn start_in(directory: TempDir, durability: Durability) -> Self {
         Self {
-            cluster: Cluster::start(directory.path(), Durability::Full).unwrap(),
+            cluster: Cluster::start(directory.path(), durability).unwrap(),
             directory,
         }
     }
