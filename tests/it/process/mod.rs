@@ -29,5 +29,6 @@ mod replicas;
 mod serve_life;
 mod serve_refusals;
 mod serve_tls;
+mod soak;
 mod traces;
 mod upgrade;

@@ -8,7 +8,7 @@ mod seen;
 mod writers;
 
 pub(super) use evidence::Evidence;
-pub(super) use ledger::{Kind, Story};
+pub(super) use ledger::{APNS_PAIR, Kind, Story};
 pub(super) use random::Random;
 pub(super) use seen::Outcome;
 pub(super) use writers::{Crew, Writer};

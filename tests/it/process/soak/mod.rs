@@ -1,0 +1,105 @@
+//! The soak: everybody comes at once and stays, and the vault holds as much at the end as at the beginning.
+//!
+//! `make soak` runs it for ten minutes on a release build and shows what the process held meanwhile
+//! (`make soak SECONDS=86400` for a day); in the test suite it lasts a few seconds, which are enough to see what is never
+//! given back, and too short to say anything about memory.
+
+mod crowd;
+mod regulars;
+mod strangers;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use self::crowd::{Crowd, Place};
+use self::watch::{Sample, Watch};
+use super::load::{Random, tell};
+use super::support::Deployment;
+
+/// How many seconds it lasts.
+const VARIABLE: &str = "PUSHVAULT_SOAK_SECONDS";
+const SECONDS: u64 = 5;
+
+/// From how long a run on memory is judged.
+const LONG_ENOUGH: Duration = Duration::from_mins(2);
+
+/// By how much memory may grow with each request after the warm-up. The smallest block that an allocator gives takes
+/// more: what leaks one in every request is found.
+const BYTES_PER_REQUEST: f64 = 8.0;
+
+const LINES: usize = 12;
+
+/// How long it may take until what was held for those who have gone is given back.
+const PATIENCE: Duration = Duration::from_mins(2);
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vault_gives_back_what_it_took_however_long_everybody_stays() {
+    let mut random = Random::seeded();
+    let duration = wanted_duration();
+    let deployment = Deployment::migrated()
+        .with("SERVER__TRUSTED_PROXIES", "127.0.0.1")
+        .with("RATE_LIMIT__ACCOUNT_PER_SECOND", "1000000")
+        .with("RATE_LIMIT__ACCOUNT_BURST", "1000000")
+        .with("RATE_LIMIT__ADDRESS_PER_SECOND", "1000000")
+        .with("RATE_LIMIT__ADDRESS_BURST", "1000000")
+        .with("RATE_LIMIT__FAILED_AUTHENTICATIONS_PER_MINUTE", "1000000");
+    let account = deployment.create_account();
+    let key = deployment.create_api_key(&account.sid);
+    let service = deployment.serve();
+    let mut watch = Watch::new(service.program.id(), deployment.database().await);
+    // Who answers has started all its threads.
+    let (status, _) = regulars::answer(regulars::client().get(format!("{}/readyz", service.url))).await;
+    assert_eq!(status, 200);
+    let fresh = watch.look(0).await;
+
+    let place = Place {
+        url: service.url.clone(),
+        account_sid: account.sid.clone(),
+        logins: vec![(account.sid, account.secret), (key.sid, key.secret)],
+    };
+    let crowd = Crowd::come(place, &mut random);
+    let pause = (duration / 120).max(PAUSE);
+    let end = Instant::now() + duration;
+    while Instant::now() < end {
+        tokio::time::sleep(pause).await;
+        watch.note(crowd.tally.requests()).await;
+    }
+    let tally = crowd.go().await;
+
+    let grown = watch.bytes_per_request(duration / 5);
+    tell(&format!("\n{}\n{}", watch.table(LINES), tally.lines()));
+    tell(&format!(
+        "memory grew by {grown:.2} bytes per request after the first fifth"
+    ));
+    tally.is_unsurprised();
+    if duration >= LONG_ENOUGH {
+        assert!(grown < BYTES_PER_REQUEST, "memory grows: {grown:.2} bytes per request");
+    }
+    let most = watch.samples.iter().map(|sample| sample.connections).max().unwrap();
+    assert!(most <= 10, "{most} connections to the database");
+    wait_until_as_fresh(&watch, fresh).await;
+    service.stop();
+}
+
+/// Waits until nothing is held any more that was not at the beginning, the connections to the database aside: they are
+/// kept for the next caller. Threads for what takes long end ten seconds after they had something to do.
+async fn wait_until_as_fresh(watch: &Watch, fresh: Sample) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let now = watch.look(0).await;
+        if now.descriptors <= fresh.descriptors && now.threads <= fresh.threads {
+            return;
+        }
+        assert!(
+            Instant::now() < end,
+            "left behind: {now:?}; at the beginning: {fresh:?}"
+        );
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn wanted_duration() -> Duration {
+    let seconds = std::env::var(VARIABLE).map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
+    Duration::from_secs(seconds)
+}

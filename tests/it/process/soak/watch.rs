@@ -1,0 +1,113 @@
+//! What a process holds, from the outside: memory, threads, descriptors, connections to its database.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::process::support::Database;
+
+/// What was held at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    after: Duration,
+    requests: u64,
+    /// Memory that is the process's own, in KiB: not the pages of files, which the system may take back.
+    memory_kib: u64,
+    pub(super) threads: usize,
+    /// Files and sockets without the connections to the database.
+    pub(super) descriptors: usize,
+    pub(super) connections: usize,
+}
+
+/// Looks at one process.
+pub(super) struct Watch {
+    process: u32,
+    database: Database,
+    began: Instant,
+    pub(super) samples: Vec<Sample>,
+}
+
+impl Watch {
+    /// The database tells whose connections are the process's: all of them but this one.
+    pub(super) fn new(process: u32, database: Database) -> Self {
+        Self {
+            process,
+            database,
+            began: Instant::now(),
+            samples: Vec::new(),
+        }
+    }
+
+    pub(super) async fn look(&self, requests: u64) -> Sample {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process)).unwrap();
+        let number = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        let connections: i64 = self
+            .database
+            .value(
+                "select count(*) from pg_stat_activity
+                where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()",
+            )
+            .await;
+        let connections = usize::try_from(connections).unwrap();
+        let open = fs::read_dir(format!("/proc/{}/fd", self.process)).unwrap().count();
+        Sample {
+            after: self.began.elapsed(),
+            requests,
+            memory_kib: number("RssAnon:"),
+            threads: usize::try_from(number("Threads:")).unwrap(),
+            descriptors: open.saturating_sub(connections),
+            connections,
+        }
+    }
+
+    pub(super) async fn note(&mut self, requests: u64) {
+        let sample = self.look(requests).await;
+        self.samples.push(sample);
+    }
+
+    /// By how many bytes the memory grew with each request since then: the slope of the line through the samples.
+    pub(super) fn bytes_per_request(&self, since: Duration) -> f64 {
+        let points: Vec<(f64, f64)> = self
+            .samples
+            .iter()
+            .filter(|sample| sample.after >= since)
+            .map(|sample| (float(sample.requests), float(sample.memory_kib) * 1024.0))
+            .collect();
+        let count = float(points.len().try_into().unwrap());
+        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+        let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+        let together: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+        let alone: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+        together / alone
+    }
+
+    /// The samples as a table of at most so many lines.
+    pub(super) fn table(&self, lines: usize) -> String {
+        let mut table = String::from("  second  requests/s  memory, MiB  threads  descriptors  connections\n");
+        let step = self.samples.len().div_ceil(lines).max(1);
+        let shown: Vec<_> = self.samples.iter().step_by(step).chain(self.samples.last()).collect();
+        for pair in shown.windows(2) {
+            let (before, now) = (pair[0], pair[1]);
+            let seconds = (now.after - before.after).as_secs_f64();
+            if seconds > 0.0 {
+                table += &format!(
+                    "{:>8.0}{:>12.0}{:>13.1}{:>9}{:>13}{:>13}\n",
+                    now.after.as_secs_f64(),
+                    float(now.requests - before.requests) / seconds,
+                    float(now.memory_kib) / 1024.0,
+                    now.threads,
+                    now.descriptors,
+                    now.connections
+                );
+            }
+        }
+        table
+    }
+}
+
+/// Counts here are far below where this would lose anything.
+fn float(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap())
+}
