@@ -2,9 +2,11 @@
 
 DATA_DIR ?= ./.pushvault
 LISTEN ?= 127.0.0.1:8080
+CREDENTIALS ?= 2000
+SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help run test upgrade-test lint sqlx postgres
+.PHONY: help run test upgrade-test lint drill soak sqlx postgres
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -22,6 +24,12 @@ lint: ## Formatting, clippy and documentation, as CI has them.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+drill: postgres ## Follow the runbooks: back a vault up under load, restore it, say how long it took (CREDENTIALS=…).
+	PUSHVAULT_DRILL_CREDENTIALS="$(CREDENTIALS)" cargo test --locked --test it process::drill -- --nocapture --test-threads=1
+
+soak: postgres ## Load a release build with everything at once, and see what it holds afterwards (SECONDS=…).
+	PUSHVAULT_SOAK_SECONDS="$(SECONDS)" cargo test --release --locked --test it process::soak -- --nocapture
 
 sqlx: postgres ## Write the descriptions of the SQL queries again after a change to SQL or schema.
 	scripts/sqlx-prepare

@@ -1,10 +1,12 @@
-//! The drill: a backup that is made under load, restored on an empty server by the runbook, and found whole.
+//! The drill: what the runbooks say, done to the letter. Above all a backup that is made under load, restored on an empty
+//! server, and found whole.
 //!
 //! `make drill CREDENTIALS=20000` runs it with so many credentials and shows how long each part took; in the test suite
 //! there are a few.
 
 mod copy;
 mod moment;
+mod nights;
 mod report;
 
 use std::fs;
@@ -125,7 +127,7 @@ fn back_up(shell: &mut Shell, snapshot: &str, report: &mut Report) {
 /// Follows the runbook of the restore, from the end of the first vault on.
 fn restore(first: &mut FirstVault, old: &Postgres, new: &Postgres, report: &mut Report) -> RestoredVault {
     assert_eq!(first.service.end_by(Signal::Terminate).code(), Some(0));
-    let mut shell = shell_beside(new);
+    let shell = shell_beside(new);
     for file in ["pushvault.dump", "root.key"] {
         shell.fetch(file, &first.shell);
     }
@@ -222,7 +224,7 @@ impl FirstVault {
 
 /// A shell beside a server, in which the vault takes a free port and as many requests as there are.
 fn shell_beside(server: &Postgres) -> Shell {
-    let mut shell = Shell::beside(server);
+    let shell = Shell::beside(server);
     shell.set("PUSHVAULT__SERVER__LISTEN", "127.0.0.1:0");
     shell.set("PUSHVAULT__RATE_LIMIT__ENABLED", "false");
     shell

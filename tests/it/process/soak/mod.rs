@@ -51,7 +51,7 @@ async fn a_vault_gives_back_what_it_took_however_long_everybody_stays() {
     // Who answers has started all its threads.
     let (status, _) = regulars::answer(regulars::client().get(format!("{}/readyz", service.url))).await;
     assert_eq!(status, 200);
-    let fresh = watch.look(0).await;
+    let fresh = watch.look(Duration::ZERO, || 0).await;
 
     let place = Place {
         url: service.url.clone(),
@@ -62,8 +62,7 @@ async fn a_vault_gives_back_what_it_took_however_long_everybody_stays() {
     let pause = (duration / 120).max(PAUSE);
     let end = Instant::now() + duration;
     while Instant::now() < end {
-        tokio::time::sleep(pause).await;
-        watch.note(crowd.tally.requests()).await;
+        watch.note(pause, || crowd.tally.requests()).await;
     }
     let tally = crowd.go().await;
 
@@ -87,7 +86,7 @@ async fn a_vault_gives_back_what_it_took_however_long_everybody_stays() {
 async fn wait_until_as_fresh(watch: &Watch, fresh: Sample) {
     let end = Instant::now() + PATIENCE;
     loop {
-        let now = watch.look(0).await;
+        let now = watch.look(Duration::ZERO, || 0).await;
         if now.descriptors <= fresh.descriptors && now.threads <= fresh.threads {
             return;
         }

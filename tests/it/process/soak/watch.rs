@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use crate::process::support::Database;
 
+/// How long to wait between two looks at the memory.
+const GLANCE: Duration = Duration::from_millis(10);
+
 /// What was held at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     after: Duration,
     requests: u64,
-    /// Memory that is the process's own, in KiB: not the pages of files, which the system may take back.
-    memory_kib: u64,
+    /// The least and the most memory lately, in KiB.
+    memory_kib: (u64, u64),
     pub(super) threads: usize,
     /// Files and sockets without the connections to the database.
     pub(super) descriptors: usize,
@@ -37,12 +40,18 @@ impl Watch {
         }
     }
 
-    pub(super) async fn look(&self, requests: u64) -> Sample {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process)).unwrap();
-        let number = |name: &str| -> u64 {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
-            line.split_whitespace().next().unwrap().parse().unwrap()
-        };
+    /// Looks for that long: the memory of an Argon2 run comes and goes, and it is the rest that must not grow.
+    pub(super) async fn look(&self, time: Duration, requests: impl Fn() -> u64) -> Sample {
+        let end = Instant::now() + time;
+        let mut memory_kib = (u64::MAX, 0);
+        loop {
+            let now = self.status("RssAnon:");
+            memory_kib = (memory_kib.0.min(now), memory_kib.1.max(now));
+            if Instant::now() >= end {
+                break;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
         let connections: i64 = self
             .database
             .value(
@@ -54,17 +63,25 @@ impl Watch {
         let open = fs::read_dir(format!("/proc/{}/fd", self.process)).unwrap().count();
         Sample {
             after: self.began.elapsed(),
-            requests,
-            memory_kib: number("RssAnon:"),
-            threads: usize::try_from(number("Threads:")).unwrap(),
+            requests: requests(),
+            memory_kib,
+            threads: usize::try_from(self.status("Threads:")).unwrap(),
             descriptors: open.saturating_sub(connections),
             connections,
         }
     }
 
-    pub(super) async fn note(&mut self, requests: u64) {
-        let sample = self.look(requests).await;
+    pub(super) async fn note(&mut self, time: Duration, requests: impl Fn() -> u64) {
+        let sample = self.look(time, requests).await;
         self.samples.push(sample);
+    }
+
+    /// A number that the system tells of the process. `RssAnon` is the memory that is its own: not the pages of files,
+    /// which the system may take back.
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// By how many bytes the memory grew with each request since then: the slope of the line through the samples.
@@ -73,7 +90,7 @@ impl Watch {
             .samples
             .iter()
             .filter(|sample| sample.after >= since)
-            .map(|sample| (float(sample.requests), float(sample.memory_kib) * 1024.0))
+            .map(|sample| (float(sample.requests), float(sample.memory_kib.0) * 1024.0))
             .collect();
         let count = float(points.len().try_into().unwrap());
         let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
@@ -85,7 +102,8 @@ impl Watch {
 
     /// The samples as a table of at most so many lines.
     pub(super) fn table(&self, lines: usize) -> String {
-        let mut table = String::from("  second  requests/s  memory, MiB  threads  descriptors  connections\n");
+        let mut table =
+            String::from("  second  requests/s  memory, MiB: least, most  threads  descriptors  connections\n");
         let step = self.samples.len().div_ceil(lines).max(1);
         let shown: Vec<_> = self.samples.iter().step_by(step).chain(self.samples.last()).collect();
         for pair in shown.windows(2) {
@@ -93,10 +111,11 @@ impl Watch {
             let seconds = (now.after - before.after).as_secs_f64();
             if seconds > 0.0 {
                 table += &format!(
-                    "{:>8.0}{:>12.0}{:>13.1}{:>9}{:>13}{:>13}\n",
+                    "{:>8.0}{:>12.0}{:>19.1}{:>6.1}{:>9}{:>13}{:>13}\n",
                     now.after.as_secs_f64(),
                     float(now.requests - before.requests) / seconds,
-                    float(now.memory_kib) / 1024.0,
+                    float(now.memory_kib.0) / 1024.0,
+                    float(now.memory_kib.1) / 1024.0,
                     now.threads,
                     now.descriptors,
                     now.connections

@@ -43,6 +43,10 @@ impl Caller {
         }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) async fn create(&self, form: &[(&str, &str)]) -> Answer {
         self.post("/v2/Credentials", form).await.unwrap()
     }

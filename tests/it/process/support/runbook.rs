@@ -2,7 +2,8 @@
 //! the reader's, and what it prints is held against what they say.
 
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,9 +37,9 @@ pub(crate) struct Step {
 pub(crate) struct Shell {
     directory: TempDir,
     programs: PathBuf,
-    superuser: String,
+    /// Where `psql` is connected to.
+    address: String,
     replacements: Vec<(String, String)>,
-    variables: Vec<(String, String)>,
 }
 
 impl Runbook {
@@ -97,9 +98,8 @@ impl Shell {
         Self {
             directory: tempfile::tempdir().unwrap(),
             programs: server.programs().to_owned(),
-            superuser: server.url("postgres"),
+            address: server.url("postgres"),
             replacements: vec![(PLACE.to_owned(), server.place("pushvault"))],
-            variables: Vec::new(),
         }
     }
 
@@ -108,8 +108,19 @@ impl Shell {
         self.replacements.push((example.to_owned(), reality.to_owned()));
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.variables.push((name.to_owned(), value.to_owned()));
+    /// Exports a variable, as the reader would.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        assert!(!value.contains('\''), "{value}");
+        let exported = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path().join("exported"));
+        writeln!(exported.unwrap(), "export {name}='{value}'").unwrap();
+    }
+
+    /// Connects `psql` to another database than the superuser's own.
+    pub(crate) fn connect(&mut self, address: &str) {
+        address.clone_into(&mut self.address);
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -160,7 +171,7 @@ impl Shell {
         fs::write(self.path().join("statements.sql"), statements).unwrap();
         self.sh(&format!(
             "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname='{}' --file=statements.sql",
-            self.superuser
+            self.address
         ))
     }
 
@@ -176,7 +187,6 @@ impl Shell {
                 "if [ -e exported ]; then . ./exported; fi\n{commands}\nexport -p >exported\n"
             ))
             .env("PATH", path.unwrap())
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.path());
         command
     }
