@@ -1,5 +1,6 @@
 //! What a drill took, as a table.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::process::load::tell;
@@ -23,15 +24,14 @@ impl Report {
     pub(super) fn print(&self, backup: &'static str, sizes: &[(&str, u64)]) {
         let mut table = String::from("\n");
         for (what, size) in sizes {
-            table += &format!("{what:<28}{size:>12}\n");
+            writeln!(table, "{what:<28}{size:>12}").unwrap();
         }
-        let seconds = |time: &Duration| format!("{:.2}", time.as_secs_f64());
         for (part, time) in &self.parts {
-            table += &format!("{:<28}{:>12}\n", format!("{part}, seconds"), seconds(time));
+            writeln!(table, "{part:<19} seconds {:>12.2}", time.as_secs_f64()).unwrap();
         }
         let without = self.parts.iter().filter(|(part, _)| *part != backup);
         let total: Duration = without.map(|(_, time)| time).sum();
-        table += &format!("{:<28}{:>12}", "restore in all, seconds", seconds(&total));
+        write!(table, "{:<19} seconds {:>12.2}", "restore in all", total.as_secs_f64()).unwrap();
         tell(&table);
     }
 }

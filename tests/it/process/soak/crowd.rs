@@ -1,6 +1,7 @@
 //! Everybody who comes to a vault: callers who work with it, and those who never heard of manners.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -59,19 +60,24 @@ impl Tally {
 
     /// How often each was answered what, in a line for each.
     pub(super) fn lines(&self) -> String {
-        let mut lines = BTreeMap::<_, String>::new();
-        for ((who, status), count) in &*self.answers.lock().unwrap() {
+        let answers = self.answers.lock().unwrap();
+        let mut lines = String::new();
+        let mut last = "";
+        for ((who, status), count) in &*answers {
+            let begin = if *who == last {
+                String::new()
+            } else {
+                format!("\n{who:<10}")
+            };
             let answer = if *status == 0 {
                 "none".to_owned()
             } else {
                 status.to_string()
             };
-            *lines.entry(*who).or_default() += &format!(" {answer}: {count}");
+            write!(lines, "{begin} {answer}: {count}").unwrap();
+            last = who;
         }
         lines
-            .into_iter()
-            .map(|(who, answers)| format!("{who:<10}{answers}\n"))
-            .collect()
     }
 
     /// Insists that nobody was answered what is not right: a 5xx never is.

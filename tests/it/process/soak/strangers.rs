@@ -43,10 +43,9 @@ pub(super) async fn guess(place: Arc<Place>, mut random: Random, tally: Arc<Tall
 /// Sends what is no request, or none that can be answered well.
 pub(super) async fn babble(place: Arc<Place>, mut random: Random, tally: Arc<Tally>) {
     while !tally.is_over() {
-        let mut noise = vec![0; 1 + random.below(3000)];
-        noise
-            .iter_mut()
-            .for_each(|byte| *byte = u8::try_from(random.below(256)).unwrap());
+        let noise: Vec<_> = (0..=random.below(3000))
+            .map(|_| u8::try_from(random.below(256)).unwrap())
+            .collect();
         let text: String = noise.iter().map(|byte| char::from(byte % 94 + 33)).collect();
         let sent = match random.below(6) {
             0 => noise,

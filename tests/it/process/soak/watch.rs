@@ -1,5 +1,6 @@
 //! What a process holds, from the outside: memory, threads, descriptors, connections to its database.
 
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,19 @@ pub(super) struct Sample {
     /// Files and sockets without the connections to the database.
     pub(super) descriptors: usize,
     pub(super) connections: usize,
+}
+
+/// How memory grew, in bytes.
+pub(super) struct Growth {
+    pub(super) per_request: f64,
+    pub(super) bytes: f64,
+}
+
+impl Display for Growth {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let (kib, per_request) = (self.bytes / 1024.0, self.per_request);
+        write!(formatter, "{kib:.0} KiB, {per_request:.1} bytes per request")
+    }
 }
 
 /// Looks at one process.
@@ -84,8 +98,8 @@ impl Watch {
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
-    /// By how many bytes the memory grew with each request since then: the slope of the line through the samples.
-    pub(super) fn bytes_per_request(&self, since: Duration) -> f64 {
+    /// By how much the memory grew since then: the line that lies best through the samples, so that no single one counts.
+    pub(super) fn growth(&self, since: Duration) -> Growth {
         let points: Vec<(f64, f64)> = self
             .samples
             .iter()
@@ -97,7 +111,12 @@ impl Watch {
         let (x, y) = (mean(|point| point.0), mean(|point| point.1));
         let together: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
         let alone: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
-        together / alone
+        let per_request = together / alone;
+        let requests = points.last().unwrap().0 - points[0].0;
+        Growth {
+            per_request,
+            bytes: per_request * requests,
+        }
     }
 
     /// The samples as a table of at most so many lines.
@@ -108,10 +127,11 @@ impl Watch {
         let shown: Vec<_> = self.samples.iter().step_by(step).chain(self.samples.last()).collect();
         for pair in shown.windows(2) {
             let (before, now) = (pair[0], pair[1]);
-            let seconds = (now.after - before.after).as_secs_f64();
+            let seconds = now.after.saturating_sub(before.after).as_secs_f64();
             if seconds > 0.0 {
-                table += &format!(
-                    "{:>8.0}{:>12.0}{:>19.1}{:>6.1}{:>9}{:>13}{:>13}\n",
+                writeln!(
+                    table,
+                    "{:>8.0}{:>12.0}{:>19.1}{:>6.1}{:>9}{:>13}{:>13}",
                     now.after.as_secs_f64(),
                     float(now.requests - before.requests) / seconds,
                     float(now.memory_kib.0) / 1024.0,
@@ -119,7 +139,8 @@ impl Watch {
                     now.threads,
                     now.descriptors,
                     now.connections
-                );
+                )
+                .unwrap();
             }
         }
         table
