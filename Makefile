@@ -29,7 +29,9 @@ drill: postgres ## Follow the runbooks: back a vault up under load, restore it, 
 	PUSHVAULT_DRILL_CREDENTIALS="$(CREDENTIALS)" cargo test --locked --test it process::drill -- --nocapture --test-threads=1
 
 soak: postgres ## Load a release build with everything at once, and see what it holds afterwards (SECONDS=…).
-	PUSHVAULT_SOAK_SECONDS="$(SECONDS)" cargo test --release --locked --test it process::soak -- --nocapture
+	cargo build --release --locked --bin pushvault
+	PUSHVAULT_SOAK_SECONDS="$(SECONDS)" PUSHVAULT_SOAK_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
+		cargo test --locked --test it process::soak -- --nocapture
 
 sqlx: postgres ## Write the descriptions of the SQL queries again after a change to SQL or schema.
 	scripts/sqlx-prepare

@@ -9,6 +9,7 @@ mod regulars;
 mod strangers;
 mod watch;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use self::crowd::{Crowd, Place};
@@ -16,7 +17,8 @@ use self::watch::{Sample, Watch};
 use super::load::{Random, tell};
 use super::support::Deployment;
 
-/// How many seconds it lasts.
+/// Which program is loaded, if not the one of this build; how many seconds it lasts.
+const PROGRAM: &str = "PUSHVAULT_SOAK_PROGRAM";
 const VARIABLE: &str = "PUSHVAULT_SOAK_SECONDS";
 const SECONDS: u64 = 5;
 
@@ -45,6 +47,9 @@ async fn a_vault_gives_back_what_it_took_however_long_everybody_stays() {
         .with("RATE_LIMIT__ADDRESS_PER_SECOND", "1000000")
         .with("RATE_LIMIT__ADDRESS_BURST", "1000000")
         .with("RATE_LIMIT__FAILED_AUTHENTICATIONS_PER_MINUTE", "1000000");
+    if let Some(program) = std::env::var_os(PROGRAM) {
+        deployment.use_program(Path::new(&program));
+    }
     let account = deployment.create_account();
     let key = deployment.create_api_key(&account.sid);
     let service = deployment.serve();
