@@ -17,6 +17,7 @@ const SLOW: usize = 3;
 /// Where the vault is, and who may use it.
 pub(super) struct Place {
     pub(super) url: String,
+    pub(super) admin_url: String,
     pub(super) account_sid: String,
     /// User names with their secrets: the account with its token, an API key.
     pub(super) logins: Vec<(String, String)>,

@@ -51,12 +51,18 @@ pub(super) async fn work(url: String, login: (String, String), random: Random, t
     }
 }
 
-/// Asks for health and readiness until it is over.
+/// Asks for health, readiness and metrics until it is over.
 pub(super) async fn probe(place: Arc<Place>, tally: Arc<Tally>) {
     let client = client();
     while !tally.is_over() {
-        for path in ["/healthz", "/readyz", "/openapi.json"] {
-            let (status, _) = answer(client.get(format!("{}{path}", place.url))).await;
+        let (url, admin_url) = (&place.url, &place.admin_url);
+        for url in [
+            format!("{url}/healthz"),
+            format!("{url}/readyz"),
+            format!("{url}/openapi.json"),
+            format!("{admin_url}/metrics"),
+        ] {
+            let (status, _) = answer(client.get(url)).await;
             tally.count("probe", status, &[200]);
         }
         tokio::time::sleep(PROBE_PAUSE).await;
