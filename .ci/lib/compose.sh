@@ -8,6 +8,8 @@
 work_directory=""
 origin=""
 
+load_pid=""
+
 check() {
     local what="$1"
     shift
@@ -62,4 +64,31 @@ body_holds() {
     local expected="$1"
     shift
     [ "$(json "$@" <"$work_directory/body")" = "$expected" ]
+}
+
+# Begins to send creates and reads. A request that fails is sent again for so many seconds, once at least.
+begin_load() {
+    : >"$work_directory/progress"
+    python3 "$repository/.ci/load.py" "$origin" "$work_directory/curl" "$work_directory/progress" "$work_directory/stop" \
+        "$1" >"$work_directory/load" 2>&1 &
+    load_pid=$!
+}
+
+# Whether so many creates have been acknowledged.
+acknowledged() {
+    [ "$(wc -l <"$work_directory/progress")" -ge "$1" ]
+}
+
+# Whether the load, once it is called off, has lost nothing and failed at nothing.
+load_ends_well() {
+    local status=0
+    touch "$work_directory/stop"
+    wait "$load_pid" || status=$?
+    load_pid=""
+    note "$(cat "$work_directory/load")"
+    return "$status"
+}
+
+end_load() {
+    [ -z "$load_pid" ] || kill "$load_pid" 2>/dev/null || true
 }

@@ -1,10 +1,10 @@
 """Sends creates and reads to a vault for as long as a file says, and then looks for every credential that was acknowledged.
 
-    replicas-load.py ORIGIN CURL_SETTINGS PROGRESS STOP
+    load.py ORIGIN CURL_SETTINGS PROGRESS STOP PATIENCE_S
 
 CURL_SETTINGS holds `user = "SID:TOKEN"`. PROGRESS gets a line for each acknowledged create. The load ends when the file STOP
 is there, or after three minutes or 4000 creates, whichever comes first. A request that got no answer, or 502, 503 or 504, is sent
-once more, a create with its Idempotency-Key; what fails twice fails the run.
+again, a create with its Idempotency-Key: once at least, and for so many seconds. What fails to the end fails the run.
 """
 
 import base64
@@ -27,13 +27,14 @@ PAUSE_S = 0.04
 class Load:
     """What the callers share."""
 
-    def __init__(self, origin, settings, progress, stop):
+    def __init__(self, origin, settings, progress, stop, patience_s):
         self.address = urllib.parse.urlsplit(origin).netloc
         with open(settings, encoding="utf-8") as file:
             user = file.read().split('"')[1]
         self.authorization = "Basic " + base64.b64encode(user.encode()).decode()
         self.progress = open(progress, "w", encoding="utf-8", buffering=1)
         self.stop = stop
+        self.patience_s = float(patience_s)
         self.deadline = time.monotonic() + LONGEST_S
         self.lock = threading.Lock()
         self.acknowledged = set()
@@ -65,18 +66,21 @@ def attempt(load, method, path, body, headers):
 
 
 def request(load, method, path, expected, fields=None):
-    """The body of the answer, or None if the second try failed too."""
+    """The body of the answer, or None if the last try failed too."""
     headers = {"Authorization": load.authorization}
     body = None
     if fields is not None:
         body = urllib.parse.urlencode(fields)
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         headers["Idempotency-Key"] = str(uuid.uuid4())
-    for last in (False, True):
+    end, tries = time.monotonic() + load.patience_s, 0
+    while True:
         status, answer = attempt(load, method, path, body, headers)
+        tries += 1
         if status == expected:
             return json.loads(answer)
-        if last or status not in (None, 502, 503, 504):
+        is_over = tries > 1 and time.monotonic() > end
+        if is_over or status not in (None, 502, 503, 504):
             with load.lock:
                 load.failures.append(f"{method} {path.split('?')[0]}: {status} {answer[:200]!r}")
             return None
