@@ -13,6 +13,8 @@ use super::rules::{at_least_one, invalid, redacted, secret};
 pub struct DatabaseSettings {
     /// Where, as whom, with which password.
     pub url: SecretString,
+    /// A read replica of it, for lists.
+    pub list_url: Option<SecretString>,
     /// Connections of this process, at most.
     pub max_connections: u32,
     /// How long to wait for one.
@@ -27,6 +29,8 @@ pub struct DatabaseSettings {
 pub(super) struct RawDatabase {
     url: SecretString,
     url_file: String,
+    list_url: SecretString,
+    list_url_file: String,
     max_connections: u32,
     acquire_timeout_seconds: u64,
     statement_timeout_seconds: u64,
@@ -37,6 +41,8 @@ impl RawDatabase {
         vec![
             ("database.url", redacted(&self.url)),
             ("database.url_file", self.url_file.clone()),
+            ("database.list_url", redacted(&self.list_url)),
+            ("database.list_url_file", self.list_url_file.clone()),
             ("database.max_connections", self.max_connections.to_string()),
             (
                 "database.acquire_timeout_seconds",
@@ -62,6 +68,7 @@ impl RawDatabase {
         at_least_one("database.statement_timeout_seconds", self.statement_timeout_seconds)?;
         Ok(DatabaseSettings {
             url,
+            list_url: secret("database.list_url_file", self.list_url, &self.list_url_file)?,
             max_connections: self.max_connections,
             acquire_timeout: Duration::from_secs(self.acquire_timeout_seconds),
             statement_timeout: Duration::from_secs(self.statement_timeout_seconds),

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn neither_errors_nor_the_effective_settings_repeat_a_secret() {
-        let shown = format!("{:?}", load(DATABASE).unwrap().effective());
+        let both = format!("{DATABASE}list_url = 'postgres://canary-user:canary-password@replica/x'\n");
+        let shown = format!("{:?}", load(&both).unwrap().effective());
         assert!(shown.contains("[redacted]") && !shown.contains("canary"), "{shown}");
         for broken in [
             "[database]\nurl = 'canary-password\n",

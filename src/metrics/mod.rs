@@ -82,6 +82,12 @@ metrics! {
     account_key_cache: Labelled<Counter, 1> = counters_from_zero("pushvault_account_key_cache_total", "result", &["hit", "miss"]);
     /// Account keys in memory
     account_key_cache_entries: Gauge = gauge("pushvault_account_key_cache_entries");
+    /// Whether the service hears of changed keys and hashes: 1 or 0
+    key_channel_up: Gauge = gauge("pushvault_key_channel_up");
+    /// Times that it heard of some, and forgot what it had of them
+    key_channel_invalidations: Counter = counter("pushvault_key_channel_invalidations_total");
+    /// Lists that the read replica should have answered and the database did
+    list_replica_fallbacks: Counter = counter("pushvault_list_replica_fallbacks_total");
     /// Credentials of all accounts, deleted ones not
     credentials: Labelled<Gauge, 1> = gauges("pushvault_credentials", ["type"]);
     /// Whether a check of readiness was passed when it was last made: 1 or 0

@@ -49,7 +49,7 @@ impl Store {
             "select status, primary_token_hash, secondary_token_hash from accounts where account_sid = $1",
             account_sid.as_str(),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.pool())
         .statement("store.account_for_authentication")
         .await?;
         row.map(|row| {
@@ -75,7 +75,7 @@ impl Store {
             where api_key_sid = $1 and revoked_at is null",
             api_key_sid.as_str(),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.pool())
         .statement("store.api_key_for_authentication")
         .await?;
         row.map(|row| {
@@ -99,7 +99,7 @@ impl Store {
                 created_at, updated_at
             from accounts order by created_at, account_sid"
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.pool())
         .await?
         .into_iter()
         .map(Account::try_from)
@@ -115,7 +115,7 @@ impl Store {
             from accounts where account_sid = $1",
             scope.account_sid().as_str(),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.pool())
         .await?
         .map(Account::try_from)
         .transpose()
@@ -128,7 +128,7 @@ impl Store {
             where account_sid = $1 order by created_at, api_key_sid",
             scope.account_sid().as_str(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.pool())
         .await?
         .into_iter()
         .map(|row| {

@@ -1,6 +1,7 @@
 //! Credentials: the metadata that is answered. The ciphertexts are in `versions`.
 
 use pushvault_crypto::Envelope;
+use sqlx::PgPool;
 use sqlx::types::time::OffsetDateTime;
 
 use super::accounts::parse_friendly_name;
@@ -42,7 +43,7 @@ impl Store {
             scope.account_sid().as_str(),
             credential_sid.as_str(),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.pool())
         .statement("store.credential")
         .await?
         .map(Credential::try_from)
@@ -50,66 +51,21 @@ impl Store {
     }
 
     /// At most `limit` credentials from a position, newest first. For [`Position::Before`] they are the ones closest to it.
+    /// A read replica answers, where there is one that can.
     pub async fn credentials(
         &self,
         scope: &AccountScope,
         position: &Position,
         limit: i64,
     ) -> Result<Vec<Credential>, StoreError> {
-        let account_sid = scope.account_sid().as_str();
-        let rows = match position {
-            Position::First => {
-                sqlx::query_as!(
-                    CredentialRow,
-                    "select account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
-                        created_at, updated_at
-                    from credentials where account_sid = $1 and deleted_at is null
-                    order by created_at desc, credential_sid desc limit $2",
-                    account_sid,
-                    limit,
-                )
-                .fetch_all(&self.pool)
-                .statement("store.credentials")
-                .await?
+        if let Some(replica) = &self.list_replica {
+            let pool = replica.pool();
+            let rows = list(&pool, scope, position, limit);
+            if let Some(credentials) = replica.read(self.deployment_id(), rows).await {
+                return Ok(credentials);
             }
-            Position::After(row) => {
-                sqlx::query_as!(
-                    CredentialRow,
-                    "select account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
-                        created_at, updated_at
-                    from credentials
-                    where account_sid = $1 and deleted_at is null and (created_at, credential_sid) < ($2, $3)
-                    order by created_at desc, credential_sid desc limit $4",
-                    account_sid,
-                    row.date_created,
-                    row.credential_sid.as_str(),
-                    limit,
-                )
-                .fetch_all(&self.pool)
-                .statement("store.credentials")
-                .await?
-            }
-            Position::Before(row) => {
-                let mut rows = sqlx::query_as!(
-                    CredentialRow,
-                    "select account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
-                        created_at, updated_at
-                    from credentials
-                    where account_sid = $1 and deleted_at is null and (created_at, credential_sid) > ($2, $3)
-                    order by created_at, credential_sid limit $4",
-                    account_sid,
-                    row.date_created,
-                    row.credential_sid.as_str(),
-                    limit,
-                )
-                .fetch_all(&self.pool)
-                .statement("store.credentials")
-                .await?;
-                rows.reverse();
-                rows
-            }
-        };
-        rows.into_iter().map(Credential::try_from).collect()
+        }
+        list(&self.pool(), scope, position, limit).await
     }
 }
 
@@ -126,7 +82,7 @@ impl Store {
             where deleted_at is null group by push_service"#,
             i64::from(counted_bytes),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.pool())
         .await?;
         Ok(PushService::ALL.map(|push_service| {
             let row = rows.iter().find(|row| row.push_service == push_service.as_str());
@@ -243,6 +199,68 @@ impl UnitOfWork {
         .map(Credential::try_from)
         .transpose()
     }
+}
+
+async fn list(
+    pool: &PgPool,
+    scope: &AccountScope,
+    position: &Position,
+    limit: i64,
+) -> Result<Vec<Credential>, StoreError> {
+    let account_sid = scope.account_sid().as_str();
+    let rows = match position {
+        Position::First => {
+            sqlx::query_as!(
+                CredentialRow,
+                "select account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
+                        created_at, updated_at
+                    from credentials where account_sid = $1 and deleted_at is null
+                    order by created_at desc, credential_sid desc limit $2",
+                account_sid,
+                limit,
+            )
+            .fetch_all(pool)
+            .statement("store.credentials")
+            .await?
+        }
+        Position::After(row) => {
+            sqlx::query_as!(
+                CredentialRow,
+                "select account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
+                        created_at, updated_at
+                    from credentials
+                    where account_sid = $1 and deleted_at is null and (created_at, credential_sid) < ($2, $3)
+                    order by created_at desc, credential_sid desc limit $4",
+                account_sid,
+                row.date_created,
+                row.credential_sid.as_str(),
+                limit,
+            )
+            .fetch_all(pool)
+            .statement("store.credentials")
+            .await?
+        }
+        Position::Before(row) => {
+            let mut rows = sqlx::query_as!(
+                CredentialRow,
+                "select account_sid, credential_sid, friendly_name, push_service, sandbox, current_version,
+                        created_at, updated_at
+                    from credentials
+                    where account_sid = $1 and deleted_at is null and (created_at, credential_sid) > ($2, $3)
+                    order by created_at, credential_sid limit $4",
+                account_sid,
+                row.date_created,
+                row.credential_sid.as_str(),
+                limit,
+            )
+            .fetch_all(pool)
+            .statement("store.credentials")
+            .await?;
+            rows.reverse();
+            rows
+        }
+    };
+    rows.into_iter().map(Credential::try_from).collect()
 }
 
 struct CredentialRow {

@@ -1,5 +1,6 @@
 //! What can go wrong below: the database does not answer, or answers what it never should.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How often this process waited for a connection in vain. Every error passes here, wherever it comes from, and nothing
@@ -32,8 +33,28 @@ pub enum StoreError {
 /// many connections), operator intervention, system errors.
 const PASSING_CLASSES: [&str; 7] = ["08", "28", "3D", "40", "53", "57", "58"];
 
-/// Single conditions that an operator ends: a read-only standby, a privilege that was taken away, a lock not had in time.
-const PASSING_STATES: [&str; 3] = ["25006", "42501", "55P03"];
+/// A session that may only read.
+const READ_ONLY: &str = "25006";
+
+/// Single conditions that pass or that an operator ends: a session that may only read, a transaction that rested for too
+/// long, a privilege that was taken away, a lock not had in time.
+const PASSING_STATES: [&str; 4] = [READ_ONLY, "25P03", "42501", "55P03"];
+
+impl StoreError {
+    /// Nothing came for too long.
+    pub(super) fn silence() -> Self {
+        Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether a change failed because the session may only read.
+    pub(super) fn is_read_only(&self) -> bool {
+        let (Self::Unavailable(error) | Self::CommitUnknown(error) | Self::Refused(error)) = self else {
+            return false;
+        };
+        let database = error.as_database_error();
+        database.is_some_and(|error| error.code().is_some_and(|state| state == READ_ONLY))
+    }
+}
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {

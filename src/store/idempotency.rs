@@ -36,7 +36,7 @@ impl Store {
             scope.account_sid().as_str(),
             key.as_str(),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.pool())
         .statement("store.first_result")
         .await?
         .map(|row| {

@@ -28,7 +28,7 @@ impl Store {
             "select kek_id, kdf_salt, kdf_memory_kib, kdf_iterations, kdf_parallelism
             from root_keys where state = 'primary'"
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.pool())
         .await?;
         row.map(|row| {
             let cost = |value: Option<i32>| {
@@ -60,7 +60,7 @@ impl Store {
             "select version, kek_id, wrapped_key from account_keys where account_sid = $1 and state = 'primary'",
             scope.account_sid().as_str(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.pool())
         .statement("store.primary_account_key")
         .await?;
         account_key(row.version, &row.kek_id, &row.wrapped_key)
@@ -73,7 +73,7 @@ impl Store {
             scope.account_sid().as_str(),
             version,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.pool())
         .statement("store.account_key")
         .await?
         .ok_or(StoreError::Malformed(

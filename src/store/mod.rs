@@ -5,11 +5,13 @@
 
 mod accounts;
 mod audit;
+mod connect;
 mod credentials;
 mod database;
 mod error;
 mod idempotency;
 mod keys;
+mod list_replica;
 mod schema;
 mod unit_of_work;
 mod versions;

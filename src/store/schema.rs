@@ -58,7 +58,7 @@ impl Store {
             SchemaState::Behind(count) => count,
             SchemaState::Current | SchemaState::Altered(_) => 0,
         };
-        let mut connection = self.pool.acquire().await.map_err(StoreError::from)?;
+        let mut connection = self.pool().acquire().await.map_err(StoreError::from)?;
         // A migration may take longer than a request ever may.
         sqlx::query!("set statement_timeout = 0")
             .execute(&mut *connection)
@@ -93,12 +93,12 @@ impl Store {
     /// Compares the applied migrations with the ones compiled in.
     pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
         let known = sqlx::query_scalar!("select to_regclass($1) is not null", MIGRATIONS_TABLE)
-            .fetch_one(&self.pool)
+            .fetch_one(&self.pool())
             .await?;
         if known != Some(true) {
             return Ok(SchemaState::Behind(MIGRATOR.iter().count()));
         }
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.pool().acquire().await?;
         if let Some(version) = connection.dirty_version(MIGRATIONS_TABLE).await.map_err(from_migrate)? {
             return Ok(SchemaState::Altered(version));
         }
@@ -125,7 +125,7 @@ impl Store {
 
     async fn require_postgres_14(&self) -> Result<(), SchemaError> {
         let version = sqlx::query_scalar!("select current_setting('server_version_num')::integer")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.pool())
             .await
             .map_err(StoreError::from)?
             .unwrap_or_default();

@@ -45,7 +45,7 @@ impl Store {
             scope.account_sid().as_str(),
             credential_sid.as_str(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.pool())
         .statement("store.first_version")
         .await?
         .try_into()
@@ -69,7 +69,7 @@ impl Store {
             last.map_or(0, |last| last.version),
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.pool())
         .await?
         .into_iter()
         .map(CredentialVersion::try_from)
