@@ -108,6 +108,7 @@ impl Application {
         let api = async move {
             let result = tokio::select! {
                 result = server.run(stop) => result,
+                never = vault.keep_fresh() => match never {},
                 never = vault.watch(), if is_watched => match never {},
             };
             vault.close().await;

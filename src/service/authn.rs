@@ -12,6 +12,7 @@ use pushvault_crypto::{Argon2Cost, CryptoError, MacKey, hash_token, verify_token
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::account_cache::{AccountCache, Moment};
 use super::error::VaultError;
 use super::rate_limit::{Attempt, RateLimits};
 use crate::config::{AuthenticationSettings, RateLimitSettings};
@@ -29,7 +30,7 @@ pub(super) struct Authenticator {
     cost: Argon2Cost,
     running: Arc<Semaphore>,
     /// Pairs of hash and secret that matched, by a keyed digest. The key is made at start and never stored.
-    matched: Cache<[u8; 32], ()>,
+    matched: AccountCache<[u8; 32], ()>,
     matched_key: MacKey,
     /// The hash of a secret that nobody has: an unknown user name costs what a wrong secret costs.
     nobody: String,
@@ -47,10 +48,11 @@ impl Authenticator {
         Ok(Self {
             cost: settings.argon2,
             running: Arc::new(Semaphore::new(settings.argon2_concurrency)),
-            matched: Cache::builder()
-                .max_capacity(settings.memo_entries)
-                .time_to_idle(settings.memo_time)
-                .build(),
+            matched: AccountCache::new(
+                Cache::builder()
+                    .max_capacity(settings.memo_entries)
+                    .time_to_idle(settings.memo_time),
+            ),
             matched_key: MacKey::generate()?,
             nobody: hash_token(nobody.expose_secret(), settings.argon2)?,
             limits: limits.map(|limits| Arc::new(RateLimits::new(limits))),
@@ -108,6 +110,7 @@ impl Authenticator {
     async fn identify(&self, store: &Store, door: &Door, login: &Login) -> Result<Principal, VaultError> {
         let Login { user_name, secret } = login;
         let nobody = self.nobody.as_str();
+        let moment = self.matched.moment();
         let (record, api_key_sid) = if let Ok(api_key_sid) = ApiKeySid::parse(user_name) {
             (store.api_key_for_authentication(&api_key_sid).await?, Some(api_key_sid))
         } else if let Ok(account_sid) = AccountSid::parse(user_name) {
@@ -124,7 +127,8 @@ impl Authenticator {
             }
             (None, None) => vec![nobody, nobody],
         };
-        let matches = self.matches_any(door, secret, &hashes).await?;
+        let account_sid = record.as_ref().map(|record| &record.account_sid);
+        let matches = self.matches_any(door, secret, &hashes, account_sid, &moment).await?;
         let Some(record) = record else {
             return Err(VaultError::Unauthenticated { claimed: None });
         };
@@ -146,6 +150,11 @@ impl Authenticator {
         }
     }
 
+    /// What is remembered of secrets that matched.
+    pub(super) fn matched(&self) -> &AccountCache<[u8; 32], ()> {
+        &self.matched
+    }
+
     /// Makes a token and its hash.
     pub(super) async fn new_token(&self) -> Result<(SecretString, String), VaultError> {
         let token = pushvault_crypto::generate_token()?;
@@ -162,7 +171,14 @@ impl Authenticator {
     }
 
     /// Whether the secret matches any of the hashes. When it matches none, every one of them has cost an Argon2 run.
-    async fn matches_any(&self, door: &Door, secret: &SecretString, hashes: &[&str]) -> Result<bool, VaultError> {
+    async fn matches_any(
+        &self,
+        door: &Door,
+        secret: &SecretString,
+        hashes: &[&str],
+        account_sid: Option<&AccountSid>,
+        moment: &Moment,
+    ) -> Result<bool, VaultError> {
         let digests: Vec<_> = hashes
             .iter()
             .map(|hash| {
@@ -171,7 +187,7 @@ impl Authenticator {
             })
             .collect();
         // A secret that was right a moment ago is taken from anywhere; a new one not from where guesses come from.
-        let is_known = digests.iter().any(|digest| self.matched.contains_key(digest));
+        let is_known = digests.iter().any(|digest| self.matched.get(digest).is_some());
         let result = if is_known { "hit" } else { "miss" };
         note("pushvault.token_memo", result);
         self.metrics.token_memo.of([result.into()]).inc();
@@ -196,8 +212,8 @@ impl Authenticator {
             })
             .step("argon2.run")
             .await?;
-        if let Some(digest) = matching.and_then(|index| digests.get(index)) {
-            self.matched.insert(*digest, ());
+        if let (Some(digest), Some(account_sid)) = (matching.and_then(|index| digests.get(index)), account_sid) {
+            self.matched.keep(moment, *digest, account_sid.clone(), ());
         }
         Ok(matching.is_some())
     }

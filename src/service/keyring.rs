@@ -8,6 +8,7 @@ use pushvault_crypto::{
     MacKey,
 };
 
+use super::account_cache::AccountCache;
 use super::error::{OpenError, VaultError};
 use crate::config::Settings;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
@@ -30,7 +31,7 @@ pub(super) struct Keyring {
     deployment_id: DeploymentId,
     page_token_key: MacKey,
     /// The primary key of each account lately used: bounded in number and in time.
-    primaries: Cache<AccountSid, Arc<VersionedKey>>,
+    primaries: AccountCache<AccountSid, Arc<VersionedKey>>,
     metrics: Arc<Metrics>,
 }
 
@@ -82,10 +83,11 @@ impl Keyring {
             kek: unlocked.key,
             kek_id: unlocked.record.kek_id,
             deployment_id: store.deployment_id().await?,
-            primaries: Cache::builder()
-                .max_capacity(settings.limits.account_key_entries)
-                .time_to_live(settings.limits.account_key_time)
-                .build(),
+            primaries: AccountCache::new(
+                Cache::builder()
+                    .max_capacity(settings.limits.account_key_entries)
+                    .time_to_live(settings.limits.account_key_time),
+            ),
             metrics,
         })
     }
@@ -93,6 +95,11 @@ impl Keyring {
     /// The fingerprint of the root key in memory.
     pub(super) fn kek_id(&self) -> &KekId {
         &self.kek_id
+    }
+
+    /// The account keys in memory.
+    pub(super) fn account_keys(&self) -> &AccountCache<AccountSid, Arc<VersionedKey>> {
+        &self.primaries
     }
 
     /// The key that authenticates page tokens, the same on every replica.
@@ -155,22 +162,23 @@ impl Keyring {
     /// The account's primary key, unwrapped. A change asks for it before it begins, so that nobody who holds a connection
     /// to the database waits for a second one.
     pub(super) async fn primary(&self, store: &Store, scope: &AccountScope) -> Result<Arc<VersionedKey>, VaultError> {
-        let known = self.primaries.get(scope.account_sid());
+        let account_sid = scope.account_sid();
+        let known = self.primaries.get(account_sid);
         let result = if known.is_some() { "hit" } else { "miss" };
         self.metrics.account_key_cache.of([result.into()]).inc();
         if let Some(key) = known {
             return Ok(key);
         }
+        let moment = self.primaries.moment();
         let key = self.unwrap(scope, &store.primary_account_key(scope).await?)?;
-        self.primaries.insert(scope.account_sid().clone(), Arc::clone(&key));
+        self.primaries
+            .keep(&moment, account_sid.clone(), account_sid.clone(), Arc::clone(&key));
         Ok(key)
     }
 
     /// Brings the gauge of the keys in memory up to date.
     pub(super) fn measure(&self) {
-        // The cache counts what it has already let go until it has tidied up.
-        self.primaries.run_pending_tasks();
-        let entries = i64::try_from(self.primaries.entry_count()).unwrap_or(i64::MAX);
+        let entries = i64::try_from(self.primaries.len()).unwrap_or(i64::MAX);
         self.metrics.account_key_cache_entries.set(entries);
     }
 

@@ -1,5 +1,6 @@
 //! The use cases. [`Vault`] is the facade that they hang on: the HTTP layer and the operator's commands call it alone.
 
+mod account_cache;
 mod accounts;
 mod audit;
 mod authn;
@@ -8,6 +9,7 @@ mod credentials;
 mod error;
 mod health;
 mod idempotency;
+mod key_channel;
 mod keyring;
 mod listing;
 mod rate_limit;

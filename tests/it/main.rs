@@ -19,6 +19,7 @@ mod harness;
 mod metrics;
 mod openapi;
 mod process;
+mod replicas;
 mod resource;
 mod smoke;
 mod tls;

@@ -76,6 +76,9 @@ struct Running {
     _stop: oneshot::Sender<()>,
 }
 
+/// The service a second time, on the database of a [`TestApp`].
+pub(crate) struct Replica(Running);
+
 /// An account with its first auth token.
 #[derive(Clone)]
 pub(crate) struct Account {
@@ -253,6 +256,13 @@ impl TestApp {
         block_on(|| call(Arc::clone(&self.running.vault)))
     }
 
+    /// Starts the service once more on the same database, with some settings changed: another replica.
+    pub(crate) fn another(&self, tune: impl FnOnce(&mut Settings)) -> Replica {
+        let mut settings = self.settings.clone();
+        tune(&mut settings);
+        Replica(Running::start(&settings))
+    }
+
     /// Opens the vault a second time, as another replica would: nothing of it is in memory yet.
     pub(crate) fn replica<T, F>(&self, call: impl FnOnce(Arc<Vault>) -> F + Send) -> T
     where
@@ -298,6 +308,21 @@ impl TestApp {
     pub(crate) fn raw_recorded(&self, request: &[u8]) {
         let answer = self.raw(request);
         self.transcript.lock().unwrap().push_str(&answer);
+    }
+}
+
+impl Replica {
+    /// The same caller, of this replica.
+    pub(crate) fn client(&self, client: &Client) -> Client {
+        Client {
+            origin: self.0.origin.clone(),
+            ..client.clone()
+        }
+    }
+
+    /// The vault behind it, to look at what it remembers.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 }
 

@@ -25,7 +25,8 @@ struct State {
     is_shut: AtomicBool,
     is_gone: AtomicBool,
     passing: Mutex<Vec<TcpStream>>,
-    held: Arc<Held>,
+    /// Of the connections from now on.
+    held: Mutex<Arc<Held>>,
 }
 
 /// Whether bytes are held back, for those who wait to pass them on.
@@ -54,7 +55,7 @@ impl Gate {
             is_shut: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
             passing: Mutex::default(),
-            held: Arc::default(),
+            held: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -95,12 +96,19 @@ impl Gate {
 
     /// Keeps every connection and passes nothing on: a network that swallows packets, a machine that hangs.
     pub(crate) fn hold(&self) {
-        self.state.held.set(true);
+        self.state.held.lock().unwrap().set(true);
+    }
+
+    /// Forgets the present connections without a word to either side, and lets new ones through: a machine that died, and
+    /// another one that took its address over.
+    pub(crate) fn strand(&self) {
+        self.hold();
+        *self.state.held.lock().unwrap() = Arc::default();
     }
 
     /// Passes on again, what was held back first.
     pub(crate) fn release(&self) {
-        self.state.held.set(false);
+        self.state.held.lock().unwrap().set(false);
     }
 
     /// Leads new connections to the server with that address. Those that are there stay where they are.
@@ -158,7 +166,8 @@ impl State {
         for<'a> &'a S: Read + Write,
     {
         let there = Arc::new((client, server));
-        let (back, held, also_held) = (Arc::clone(&there), Arc::clone(&self.held), Arc::clone(&self.held));
+        let held = Arc::clone(&self.held.lock().unwrap());
+        let (back, also_held) = (Arc::clone(&there), Arc::clone(&held));
         thread::spawn(move || {
             let (client, server) = &*there;
             held.pass_on(client, server);

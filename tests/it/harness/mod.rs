@@ -19,7 +19,7 @@ mod tls;
 
 use std::fmt::Write as _;
 
-pub(crate) use app::{Account, TestApp, operator, start_refusal, with_admin};
+pub(crate) use app::{Account, Replica, TestApp, operator, start_refusal, with_admin};
 pub(crate) use client::{Answer, Client, at_once};
 pub(crate) use database::{TestDatabase, fresh_database, migrated_database, newly_migrated_database};
 pub(crate) use fixtures::{

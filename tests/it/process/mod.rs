@@ -30,5 +30,6 @@ mod serve_life;
 mod serve_refusals;
 mod serve_tls;
 mod soak;
+mod standby;
 mod traces;
 mod upgrade;

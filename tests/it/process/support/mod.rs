@@ -19,5 +19,5 @@ pub(super) use dev::{DataDirectory, DevVault};
 pub(super) use pair::Pair;
 pub(super) use postgres::Postgres;
 pub(super) use processes::listening_ports;
-pub(super) use program::{PUSHVAULT, Program, Signal, clean, pushvault, run, wait_for};
+pub(super) use program::{PUSHVAULT, Program, Signal, clean, pushvault, run, wait_for, wait_until};
 pub(super) use runbook::{Runbook, Shell, Step};

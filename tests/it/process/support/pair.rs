@@ -49,6 +49,10 @@ impl Pair {
         self.standby.url("postgres")
     }
 
+    pub(crate) async fn primary(&self) -> Database {
+        Database::connect(&self.primary_url()).await
+    }
+
     pub(crate) async fn standby(&self) -> Database {
         Database::connect(&self.standby_url()).await
     }
