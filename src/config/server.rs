@@ -22,6 +22,8 @@ pub struct ServerSettings {
     pub workers: usize,
     /// How long a connection may rest between two requests.
     pub keep_alive: Duration,
+    /// How long to go on as before after a stop signal, while readiness says that this is the end.
+    pub drain_time: Duration,
     /// How long requests under way may take to finish at the end.
     pub shutdown_timeout: Duration,
 }
@@ -55,6 +57,7 @@ pub(super) struct RawServer {
     trusted_proxies: String,
     workers: usize,
     keep_alive_seconds: u64,
+    drain_seconds: u64,
     shutdown_timeout_seconds: u64,
 }
 
@@ -66,6 +69,7 @@ impl RawServer {
             ("server.trusted_proxies", self.trusted_proxies.clone()),
             ("server.workers", self.workers.to_string()),
             ("server.keep_alive_seconds", self.keep_alive_seconds.to_string()),
+            ("server.drain_seconds", self.drain_seconds.to_string()),
             (
                 "server.shutdown_timeout_seconds",
                 self.shutdown_timeout_seconds.to_string(),
@@ -84,6 +88,7 @@ impl RawServer {
             trusted_proxies: networks("server.trusted_proxies", &self.trusted_proxies)?,
             workers: or_cores(self.workers),
             keep_alive: Duration::from_secs(self.keep_alive_seconds),
+            drain_time: Duration::from_secs(self.drain_seconds),
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout_seconds),
         })
     }

@@ -6,6 +6,7 @@
 //! they get one.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -78,8 +79,14 @@ pub(super) struct Connection<T> {
     begun: u64,
     /// Runs while no request is under way: shorter once there is something that no request has taken.
     unclaimed: Option<Pin<Box<Sleep>>>,
+    /// Whether something was read that no request has taken.
+    has_unclaimed: bool,
+    /// Ends the connection as soon as nothing goes on; none once it has come.
+    farewell: Option<Farewell>,
     told: Option<Told>,
 }
+
+type Farewell = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What stands in the place of a bare answer.
 struct Told {
@@ -98,8 +105,16 @@ impl<T> Connection<T> {
             activity: Activity::default(),
             begun: 0,
             unclaimed: None,
+            has_unclaimed: false,
+            farewell: Some(Box::pin(pending())),
             told: None,
         }
+    }
+
+    /// Ends as soon as `farewell` is ready and nothing goes on.
+    pub(super) fn until(mut self, farewell: impl Future<Output = ()> + 'static) -> Self {
+        self.farewell = Some(Box::pin(farewell));
+        self
     }
 
     /// What lies below.
@@ -119,7 +134,9 @@ impl<T> Connection<T> {
         if counts.under_way.get() > 0 || begun != self.begun {
             self.begun = begun;
             self.unclaimed = None;
+            self.has_unclaimed = false;
         }
+        self.has_unclaimed |= has_read;
         if counts.under_way.get() > 0 {
             return false;
         }
@@ -136,6 +153,20 @@ impl<T> Connection<T> {
         self.unclaimed
             .as_mut()
             .is_some_and(|unclaimed| unclaimed.as_mut().poll(context).is_ready())
+    }
+}
+
+impl<T> Connection<T> {
+    /// Whether it is time to end and nothing goes on.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        let has_come = match &mut self.farewell {
+            Some(farewell) => farewell.as_mut().poll(context).is_ready(),
+            None => true,
+        };
+        if has_come {
+            self.farewell = None;
+        }
+        has_come && !self.has_unclaimed && self.activity.0.under_way.get() == 0
     }
 }
 
@@ -226,6 +257,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
         if this.is_too_slow(context, buffer.filled().len() > filled) {
             // As if the client had ended here: what was answered is written, and the connection closed.
             buffer.set_filled(filled);
+            return Poll::Ready(Ok(()));
+        }
+        // What has come is served first.
+        if result.is_pending() && this.is_over(context) {
             return Poll::Ready(Ok(()));
         }
         result

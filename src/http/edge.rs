@@ -1,6 +1,7 @@
 //! What every request passes on its way in and out: its SID, the audit of refused mutations, the error body, the headers
 //! of every answer, one line in the access log.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -69,6 +70,11 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         put(headers, CONCURRENT_REQUESTS, &concurrent_requests(&state));
         put(headers, CACHE_CONTROL, "no-store");
         put(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
+        if state.is_draining.load(Ordering::Relaxed) {
+            // The client goes elsewhere with its next request, which must not meet the end of this connection.
+            let head = response.response_mut().head_mut();
+            head.set_connection_type(ConnectionType::Close);
+        }
         log_access(&meta, trace.as_ref(), &response, error_code, duration);
         Ok(response)
     }

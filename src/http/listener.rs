@@ -1,6 +1,7 @@
 //! An address that is listened on: bound first, so that it is known; HTTP is served on it until it is asked to stop.
 
-use std::future::poll_fn;
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,22 +9,28 @@ use std::time::Duration;
 
 use actix_http::HttpService;
 use actix_http::error::DispatchError;
-use actix_server::ServerHandle;
 use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::web::Data;
 use actix_web::{App, Error};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::connection::{Connection, Patience, Refusal};
 use super::state::AppState;
 use super::transport::{Arrival, Entrance, Transport};
 use super::unread::Unread;
+use super::workers::Workers;
 
 /// How long a connection stays open after an answer that came before the whole request had: a client that still sends
 /// would else never read it.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a connection stays open for one more request after the listener was closed: a client may be sending it. Its
+/// answer says that it is the last.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why the service does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -105,47 +112,56 @@ impl Listener {
     {
         let Self { socket, address } = self;
         let entrance = Arc::new(service.entrance);
-        let builder = actix_server::Server::build();
-        let draining = builder.graceful_shutdown_signal();
-        let server = builder
-            .workers(service.workers)
-            .shutdown_timeout(service.shutdown_timeout.as_secs())
-            // Signals are the composition root's business: `dev` stops Postgres after the server.
-            .disable_signals()
-            .listen(service.name, socket, move || {
-                let (patience, draining) = (patience(&state), draining.clone());
-                let app = (service.app)(&state)
-                    .into_factory()
-                    .map_err(|error| error.error_response());
-                let http = HttpService::build()
-                    .graceful_shutdown_signal(move || {
-                        let draining = draining.clone();
-                        async move { draining.notified().await }
-                    })
-                    .keep_alive(state.server.keep_alive)
-                    .client_request_timeout(patience.head)
-                    .client_disconnect_timeout(LINGER)
-                    .local_addr(address)
-                    .on_connect_ext(|connection: &Connection<Transport>, data| {
-                        data.insert(connection.activity());
-                        if let Some(address) = connection.io().local_address() {
-                            data.insert(address);
-                        }
-                    })
-                    .h1(map_config(app, |()| AppConfig::default()));
-                let (state, refusal) = (state.clone(), service.refusal);
-                let refusal: Refusals = Rc::new(move |unread| refusal(&state, unread));
-                let entrance = Arc::clone(&entrance);
-                fn_service(move |io| connect(Arc::clone(&entrance), io, patience, Rc::clone(&refusal))).and_then(http)
-            })?
-            .run();
-        let handle: ServerHandle = server.handle();
-        tokio::spawn(async move {
-            stop.await;
-            handle.stop(true).await;
-        });
-        Ok(server.await?)
+        // Ends the connections on which nothing goes on.
+        let (farewell, farewells) = watch::channel(false);
+        let make = move || {
+            let patience = patience(&state);
+            let app = (service.app)(&state)
+                .into_factory()
+                .map_err(|error| error.error_response());
+            let http = HttpService::build()
+                .keep_alive(state.server.keep_alive)
+                .client_request_timeout(patience.head)
+                .client_disconnect_timeout(LINGER)
+                .local_addr(address)
+                .on_connect_ext(|connection: &Connection<Transport>, data| {
+                    data.insert(connection.activity());
+                    if let Some(address) = connection.io().local_address() {
+                        data.insert(address);
+                    }
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            let (state, refusal) = (state.clone(), service.refusal);
+            let refusal: Refusals = Rc::new(move |unread| refusal(&state, unread));
+            let entrance = Arc::clone(&entrance);
+            let farewells = farewells.clone();
+            fn_service(move |io| {
+                let connected = connect(Arc::clone(&entrance), io, patience, Rc::clone(&refusal));
+                let mut farewells = farewells.clone();
+                async move {
+                    let (connection, peer) = connected.await?;
+                    // An error is the end of the listener, and an end all the same.
+                    let farewell = async move { drop(farewells.wait_for(|is_said| *is_said).await) };
+                    Ok((connection.until(farewell), peer))
+                }
+            })
+            .and_then(http)
+        };
+        let mut workers = Workers::start(service.name, service.workers, make)?;
+        workers.accept(socket, stop).await?;
+        tokio::select! {
+            () = workers.end(service.shutdown_timeout) => {}
+            never = say(&farewell) => match never {},
+        }
+        Ok(())
     }
+}
+
+/// Ends connections on which nothing goes on, after the time for one more request on each.
+async fn say(farewell: &watch::Sender<bool>) -> Infallible {
+    sleep(FAREWELL).await;
+    farewell.send_replace(true);
+    pending().await
 }
 
 /// Makes a connection of what comes in, or ends it. The error is read by nobody.

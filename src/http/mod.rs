@@ -23,6 +23,7 @@ mod trace;
 mod transport;
 mod unread;
 mod view;
+mod workers;
 
 pub use admin::Admin;
 pub use error::{ErrorCode, audit_outcome};

@@ -11,6 +11,8 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 
+use tokio::time::sleep;
+
 use super::edge::edge;
 use super::listener::{Listener, ServerError, Service};
 use super::measure::{measure, measure_unread};
@@ -91,6 +93,7 @@ impl Server {
         let stop = async move {
             stop.await;
             draining.is_draining.store(true, Ordering::Relaxed);
+            sleep(draining.server.drain_time).await;
         };
         let metrics = Arc::clone(&state.metrics);
         let fresh = async move {
