@@ -88,7 +88,7 @@ impl Limit {
 impl From<StoreError> for VaultError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Unavailable(_) | StoreError::AllInUse => Self::Unavailable(error),
             StoreError::CommitUnknown(_) => Self::OutcomeUnknown(error),
             StoreError::Refused(_) | StoreError::Malformed(_) => Self::Store(error),
         }

@@ -35,6 +35,7 @@ impl Vault {
         let clocks = match Comparison::with(self.store.now()).await {
             Ok(clocks) => clocks,
             Err(error) => {
+                let error = self.store.explain(error).await;
                 tracing::warn!(cause = chain(&error), "not ready: the database does not answer");
                 return Readiness::without(Check::ALL);
             }

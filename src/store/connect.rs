@@ -19,7 +19,7 @@ use crate::config::{ConfigError, DatabaseSettings};
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 /// How long it may take to answer: the other end may be gone without a word.
-const PING_LIMIT: Duration = Duration::from_millis(500);
+const PING_LIMIT: Duration = Duration::from_secs(1);
 
 /// No connection gets older: a name that leads to another server by and by leads every connection there.
 const MAX_LIFETIME: Duration = Duration::from_mins(10);

@@ -3,11 +3,13 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use pushvault_crypto::DeploymentId;
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgConnection, PgPool};
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use super::connect::{self, Pool};
 use super::error::{StoreError, pool_timeouts};
@@ -16,6 +18,9 @@ use super::unit_of_work::UnitOfWork;
 use crate::config::{ConfigError, DatabaseSettings};
 use crate::domain::audit::AuditEvent;
 use crate::metrics::Metrics;
+
+/// How long to look for the reason why there was no connection in time.
+const EXPLANATION: Duration = Duration::from_secs(1);
 
 /// The database.
 #[derive(Clone)]
@@ -52,6 +57,26 @@ impl Store {
     /// Gives up every connection, because the database was lost, or may be another one now.
     pub fn renew(&self) {
         self.pool.renew();
+    }
+
+    /// Why there was no connection, where the pool says no more than that there was none in time.
+    pub async fn explain(&self, error: StoreError) -> StoreError {
+        let StoreError::Unavailable(sqlx::Error::PoolTimedOut) = error else {
+            return error;
+        };
+        let options = self.pool().connect_options();
+        let attempt = async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            let refusal = connect::require_primary(&mut connection).await;
+            // It was only asked for to see whether it can be had.
+            drop(connection.close().await);
+            refusal
+        };
+        match timeout(EXPLANATION, attempt).await {
+            Ok(Ok(())) => StoreError::AllInUse,
+            Ok(Err(reason)) => reason.into(),
+            Err(_) => error,
+        }
     }
 
     /// Brings what is measured of the connections up to date; asks nobody.

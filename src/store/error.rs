@@ -17,6 +17,12 @@ pub enum StoreError {
     /// The database cannot serve now; trying again later may help. Nothing was changed.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
+    /// The database lets a new connection in, and the pool has none to give.
+    #[error(
+        "all of the pool's connections are in use: statements are slow or wait for a lock, or database.max_connections is \
+         too small"
+    )]
+    AllInUse,
     /// The connection broke while a commit was under way: the change may or may not have been made.
     #[error("the database did not confirm a commit")]
     CommitUnknown(#[source] sqlx::Error),

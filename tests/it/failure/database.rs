@@ -5,6 +5,7 @@ use std::time::Duration;
 use pushvault::http::endpoints;
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use super::{LIST, credential, everything, is_unavailable};
 use crate::harness::{Client, Gate, Log, TestApp, migrated_database};
@@ -129,6 +130,41 @@ async fn nothing_of_the_fault_is_told_to_the_caller_and_the_log_has_its_cause_de
         cause.starts_with("the store is unavailable: the database is unavailable: "),
         "{cause}"
     );
+}
+
+#[tokio::test]
+async fn the_log_says_why_no_connection_was_to_be_had() {
+    let log = Log::from_now();
+    let (app, gate) = behind_a_gate().await;
+    let path = credential(&app).await;
+    let anonymous = app.anonymous();
+
+    let mut somebody = app.pool.begin().await.unwrap();
+    sqlx::query("lock table credentials in access exclusive mode")
+        .execute(&mut *somebody)
+        .await
+        .unwrap();
+    let waiting: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (owner, path) = (app.account("a"), path.clone());
+            tokio::spawn(async move { owner.get(&path).await })
+        })
+        .collect();
+    while !log.text().contains("all of the pool's connections are in use") {
+        anonymous.get("/readyz").await;
+        assert!(!waiting.iter().all(JoinHandle::is_finished), "nobody was told why");
+    }
+    somebody.rollback().await.unwrap();
+    for answer in waiting {
+        answer.await.unwrap();
+    }
+
+    gate.shut();
+    anonymous.get("/readyz").await.json(503);
+    anonymous.get("/readyz").await.json(503);
+    let told = log.text();
+    let line = told.lines().rfind(|line| line.contains("not ready")).unwrap();
+    assert!(line.contains("Connection refused"), "{line}");
 }
 
 #[tokio::test]
