@@ -6,7 +6,7 @@ CREDENTIALS ?= 2000
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help run test upgrade-test lint drill soak sqlx postgres
+.PHONY: help run test faults upgrade-test lint drill soak sqlx postgres
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -16,6 +16,9 @@ run: postgres ## Run the vault with a Postgres of its own and an account ready t
 
 test: postgres ## Run all tests, on a real Postgres.
 	cargo test --workspace --locked
+
+faults: postgres ## Measure what faults cost, and write the table in docs/operations.md.
+	PUSHVAULT_WRITE_TABLE=1 cargo test --locked --test it process::faults
 
 upgrade-test: postgres ## Run the previous release and this one side by side, under load.
 	tests/upgrade/run

@@ -1,4 +1,4 @@
-//! A gate in front of the database, which tests shut to see what the service does without it.
+//! A gate in front of the database: a proxy that tests cut, slow down, reset and silence, to see what the service does.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use reqwest::Url;
+use socket2::SockRef;
 use sqlx::postgres::PgConnectOptions;
 
 use super::TestDatabase;
@@ -22,18 +24,54 @@ pub(crate) struct Gate {
 
 struct State {
     target: Mutex<Target>,
-    is_shut: AtomicBool,
-    is_gone: AtomicBool,
-    passing: Mutex<Vec<TcpStream>>,
-    /// Of the connections from now on.
-    held: Mutex<Arc<Held>>,
+    door: Door,
+    passing: Mutex<Vec<Arc<Passage>>>,
+    traffic: Arc<Traffic>,
 }
 
-/// Whether bytes are held back, for those who wait to pass them on.
+/// Whether there is a listener. The one who listens and the one who opens and shuts wait here for each other.
 #[derive(Default)]
-struct Held {
-    is_held: Mutex<bool>,
+struct Door {
+    is: Mutex<Is>,
     changed: Condvar,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Is {
+    #[default]
+    Open,
+    Closing,
+    Shut,
+    Opening,
+    Gone,
+}
+
+/// One connection: the client's end, and the database's.
+struct Passage {
+    client: TcpStream,
+    server: Server,
+    /// Nothing passes any more, and neither end hears of it.
+    is_silent: AtomicBool,
+    /// The client is not told in good order that this is the end.
+    is_reset: AtomicBool,
+}
+
+enum Server {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// What happens to everything that passes.
+#[derive(Default)]
+struct Traffic {
+    rules: Mutex<Rules>,
+    changed: Condvar,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Rules {
+    is_held: bool,
+    delay: Duration,
 }
 
 /// Where the database is.
@@ -52,10 +90,9 @@ impl Gate {
     pub(crate) fn before_url(url: &str) -> Self {
         let state = Arc::new(State {
             target: Mutex::new(Target::of(url)),
-            is_shut: AtomicBool::new(false),
-            is_gone: AtomicBool::new(false),
+            door: Door::default(),
             passing: Mutex::default(),
-            held: Mutex::default(),
+            traffic: Arc::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -63,16 +100,7 @@ impl Gate {
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(address.port())).unwrap();
         let keeper = Arc::clone(&state);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if keeper.is_gone.load(Ordering::SeqCst) {
-                    break;
-                }
-                if let Ok(stream) = stream {
-                    keeper.let_pass(stream);
-                }
-            }
-        });
+        thread::spawn(move || keeper.keep(listener, address));
         Self {
             address,
             url: url.to_string(),
@@ -85,40 +113,59 @@ impl Gate {
         &self.url
     }
 
-    /// Breaks every connection and lets no new one through.
+    /// Ends every connection and refuses every new one.
     pub(crate) fn shut(&self) {
-        let mut passing = self.state.passing.lock().unwrap();
-        self.state.is_shut.store(true, Ordering::SeqCst);
-        for stream in passing.drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
+        if self.state.door.is(Is::Open) {
+            self.state.door.turn(Is::Closing);
+            // Wakes the one who listens, so that he sees it.
+            let _ = TcpStream::connect(self.address);
+            self.state.door.wait_until(Is::Shut);
+        }
+        for passage in self.state.passing.lock().unwrap().drain(..) {
+            passage.end();
+        }
+    }
+
+    /// Lets new connections through again.
+    pub(crate) fn open(&self) {
+        if self.state.door.is(Is::Shut) {
+            self.state.door.turn(Is::Opening);
+            self.state.door.wait_until(Is::Open);
+        }
+    }
+
+    /// Breaks every connection as a machine does that knows nothing of it, and lets new ones through.
+    pub(crate) fn reset(&self) {
+        for passage in self.state.passing.lock().unwrap().drain(..) {
+            passage.reset();
+        }
+    }
+
+    /// Forgets every connection without telling either end, as a firewall does, and lets new ones through.
+    pub(crate) fn silence(&self) {
+        for passage in self.state.passing.lock().unwrap().iter() {
+            passage.is_silent.store(true, Ordering::SeqCst);
         }
     }
 
     /// Keeps every connection and passes nothing on: a network that swallows packets, a machine that hangs.
     pub(crate) fn hold(&self) {
-        self.state.held.lock().unwrap().set(true);
-    }
-
-    /// Forgets the present connections without a word to either side, and lets new ones through: a machine that died, and
-    /// another one that took its address over.
-    pub(crate) fn strand(&self) {
-        self.hold();
-        *self.state.held.lock().unwrap() = Arc::default();
+        self.state.traffic.rule(|rules| rules.is_held = true);
     }
 
     /// Passes on again, what was held back first.
     pub(crate) fn release(&self) {
-        self.state.held.lock().unwrap().set(false);
+        self.state.traffic.rule(|rules| rules.is_held = false);
+    }
+
+    /// Passes everything on later by this much, in each direction.
+    pub(crate) fn slow(&self, delay: Duration) {
+        self.state.traffic.rule(|rules| rules.delay = delay);
     }
 
     /// Leads new connections to the server with that address. Those that are there stay where they are.
     pub(crate) fn lead_to(&self, url: &str) {
         *self.state.target.lock().unwrap() = Target::of(url);
-    }
-
-    /// Lets new connections through again.
-    pub(crate) fn open(&self) {
-        self.state.is_shut.store(false, Ordering::SeqCst);
     }
 }
 
@@ -136,62 +183,143 @@ impl Drop for Gate {
     fn drop(&mut self) {
         self.shut();
         self.release();
-        self.state.is_gone.store(true, Ordering::SeqCst);
-        // Wakes the listener, so that it sees that nobody needs it any more.
-        let _ = TcpStream::connect(self.address);
+        self.state.door.turn(Is::Gone);
+    }
+}
+
+impl Door {
+    fn is(&self, wanted: Is) -> bool {
+        *self.is.lock().unwrap() == wanted
+    }
+
+    fn turn(&self, next: Is) {
+        *self.is.lock().unwrap() = next;
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, wanted: Is) {
+        let is = self.is.lock().unwrap();
+        drop(self.changed.wait_while(is, |is| *is != wanted).unwrap());
+    }
+
+    /// Waits while it is shut; false when nobody needs it any more.
+    fn wait_for_opening(&self) -> bool {
+        let is = self.is.lock().unwrap();
+        *self.changed.wait_while(is, |is| *is == Is::Shut).unwrap() == Is::Opening
     }
 }
 
 impl State {
-    fn let_pass(&self, client: TcpStream) {
-        let mut passing = self.passing.lock().unwrap();
-        if self.is_shut.load(Ordering::SeqCst) {
-            return;
-        }
-        let joined = client.try_clone().and_then(|copy| match &*self.target.lock().unwrap() {
-            Target::Socket(path) => UnixStream::connect(path)
-                .map(|server| self.join(copy, server, |server| server.shutdown(Shutdown::Both))),
-            Target::Tcp(host, port) => TcpStream::connect((host.as_str(), *port))
-                .map(|server| self.join(copy, server, |server| server.shutdown(Shutdown::Both))),
-        });
-        if joined.is_ok() {
-            passing.push(client);
+    fn keep(&self, first: TcpListener, address: SocketAddr) {
+        let mut listener = first;
+        loop {
+            while let Ok((client, _)) = listener.accept() {
+                if self.door.is(Is::Closing) {
+                    break;
+                }
+                self.let_pass(client);
+            }
+            drop(listener);
+            self.door.turn(Is::Shut);
+            if !self.door.wait_for_opening() {
+                return;
+            }
+            listener = TcpListener::bind(address).unwrap();
+            self.door.turn(Is::Open);
         }
     }
 
-    /// Passes bytes on in both directions until one side ends, which ends the other.
-    fn join<S>(&self, client: TcpStream, server: S, end: fn(&S) -> io::Result<()>)
-    where
-        S: Send + Sync + 'static,
-        for<'a> &'a S: Read + Write,
-    {
-        let there = Arc::new((client, server));
-        let held = Arc::clone(&self.held.lock().unwrap());
-        let (back, also_held) = (Arc::clone(&there), Arc::clone(&held));
+    fn let_pass(&self, client: TcpStream) {
+        let server = match &*self.target.lock().unwrap() {
+            Target::Socket(path) => UnixStream::connect(path).map(Server::Unix),
+            Target::Tcp(host, port) => TcpStream::connect((host.as_str(), *port)).map(Server::Tcp),
+        };
+        let Ok(server) = server else { return };
+        let passage = Arc::new(Passage {
+            client,
+            server,
+            is_silent: AtomicBool::new(false),
+            is_reset: AtomicBool::new(false),
+        });
+        self.passing.lock().unwrap().push(Arc::clone(&passage));
+        let (there, back) = (Arc::clone(&passage), passage);
+        let (traffic, also_traffic) = (Arc::clone(&self.traffic), Arc::clone(&self.traffic));
         thread::spawn(move || {
-            let (client, server) = &*there;
-            held.pass_on(client, server);
-            let _ = end(server);
+            traffic.pass_on(&there, &there.client, &there.server);
+            there.server.shutdown();
         });
         thread::spawn(move || {
-            let (client, server) = &*back;
-            also_held.pass_on(server, client);
-            let _ = client.shutdown(Shutdown::Both);
+            also_traffic.pass_on(&back, &back.server, &back.client);
+            if !back.is_reset.load(Ordering::SeqCst) && !back.is_silent.load(Ordering::SeqCst) {
+                let _ = back.client.shutdown(Shutdown::Both);
+            }
         });
     }
 }
 
-impl Held {
-    fn set(&self, is_held: bool) {
-        *self.is_held.lock().unwrap() = is_held;
+impl Passage {
+    fn end(&self) {
+        let _ = self.client.shutdown(Shutdown::Both);
+        self.server.shutdown();
+    }
+
+    /// The last one who lets go of the client's end breaks it: no time is left for what is under way.
+    fn reset(&self) {
+        self.is_reset.store(true, Ordering::SeqCst);
+        SockRef::from(&self.client).set_linger(Some(Duration::ZERO)).unwrap();
+        // Wakes those who read, and tells the other end nothing.
+        let _ = self.client.shutdown(Shutdown::Read);
+        self.server.shutdown();
+    }
+}
+
+impl Server {
+    fn shutdown(&self) {
+        let _ = match self {
+            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
+}
+
+impl Read for &Server {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Server::Unix(stream) => (&mut &*stream).read(buffer),
+            Server::Tcp(stream) => (&mut &*stream).read(buffer),
+        }
+    }
+}
+
+impl Write for &Server {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Server::Unix(stream) => (&mut &*stream).write(bytes),
+            Server::Tcp(stream) => (&mut &*stream).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Traffic {
+    fn rule(&self, change: impl FnOnce(&mut Rules)) {
+        change(&mut self.rules.lock().unwrap());
         self.changed.notify_all();
     }
 
-    fn pass_on(&self, mut from: impl Read, mut to: impl Write) {
+    /// Passes bytes on in one direction until one side ends.
+    fn pass_on(&self, passage: &Passage, mut from: impl Read, mut to: impl Write) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            let is_held = self.is_held.lock().unwrap();
-            drop(self.changed.wait_while(is_held, |is_held| *is_held).unwrap());
+            let rules = self.rules.lock().unwrap();
+            let Rules { delay, .. } = *self.changed.wait_while(rules, |rules| rules.is_held).unwrap();
+            thread::sleep(delay);
+            if passage.is_silent.load(Ordering::SeqCst) {
+                continue;
+            }
             if to.write_all(&buffer[..count]).is_err() {
                 break;
             }

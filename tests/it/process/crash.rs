@@ -5,12 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::load::{Evidence, Random, Story, Writer, tell};
+use super::load::{Evidence, Progress, Random, Story, Writer, tell};
 use super::support::{DataDirectory, DevVault, Signal, wait_for};
 
 const WRITERS: usize = 8;
@@ -60,23 +59,21 @@ async fn write_and_kill(
     random: &mut Random,
     stories: &mut Vec<Story>,
 ) -> BTreeSet<String> {
-    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let progress = Arc::new(Progress::default());
     let writers: Vec<_> = (0..WRITERS)
         .map(|number| {
             let writer = Writer::new(
                 vec![vault.environment.caller()],
                 format!("round-{round}-writer-{number}"),
                 random.another(),
-                Arc::clone(&acknowledged),
+                Arc::clone(&progress),
             );
             tokio::spawn(writer.write())
         })
         .collect();
 
     let goal = 40 + random.below(160);
-    wait_for("acknowledged steps", || {
-        (acknowledged.load(Ordering::Relaxed) >= goal).then_some(())
-    });
+    wait_for("acknowledged steps", || (progress.acknowledged() >= goal).then_some(()));
     // A writer is somewhere between a request and its answer, and this decides where.
     tokio::time::sleep(Duration::from_micros(u64::try_from(random.below(5000)).unwrap())).await;
     let mut processes = vec![vault.program.id()];

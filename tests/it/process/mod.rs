@@ -24,6 +24,7 @@ mod dev_restart;
 mod dev_root_key;
 mod drill;
 mod failover;
+mod faults;
 mod migrate;
 mod replicas;
 mod serve_life;

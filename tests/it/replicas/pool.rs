@@ -59,7 +59,8 @@ async fn a_server_that_vanishes_without_a_word_is_left_for_the_one_that_took_its
     let stuck = async { tokio::join!(client.get(LIST), client.get(LIST), client.get(LIST)) };
     let (first, second, third) = stuck.await;
     assert_eq!([first.status, second.status, third.status], [503; 3]);
-    gate.strand();
+    gate.silence();
+    gate.release();
     until("changes are made again", PATIENCE, async || {
         creates(&client).await == 201
     })

@@ -10,8 +10,8 @@ mod writers;
 pub(super) use evidence::Evidence;
 pub(super) use ledger::{APNS_PAIR, Kind, Story};
 pub(super) use random::Random;
-pub(super) use seen::Outcome;
-pub(super) use writers::{Crew, Writer};
+pub(super) use seen::{Observation, Outcome, Progress};
+pub(super) use writers::{Crew, Writer, Written};
 
 /// Says what a failure is to be seen again with.
 #[expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]

@@ -1,6 +1,7 @@
 //! What a caller saw, request by request.
 
 use std::fmt::{self, Display, Formatter};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::process::support::Answer;
@@ -8,9 +9,18 @@ use crate::process::support::Answer;
 /// One request as its caller saw it.
 #[derive(Debug, Clone)]
 pub(crate) struct Observation {
+    /// The number of the writer in its crew.
+    pub(crate) by: usize,
     pub(crate) began: Instant,
     pub(crate) took: Duration,
     pub(crate) outcome: Outcome,
+}
+
+/// How many steps of a writer ended well, and how many did not: for those who look while it writes.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    acknowledged: AtomicUsize,
+    others: AtomicUsize,
 }
 
 /// How a request ended.
@@ -24,6 +34,30 @@ pub(crate) enum Outcome {
     NoConnection,
     /// The connection ended before the answer did.
     NoAnswer,
+}
+
+impl Observation {
+    pub(crate) fn ended(&self) -> Instant {
+        self.began + self.took
+    }
+}
+
+impl Progress {
+    pub(super) fn add(&self, outcome: &Outcome) {
+        let counter = match outcome {
+            Outcome::Done => &self.acknowledged,
+            _ => &self.others,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn others(&self) -> usize {
+        self.others.load(Ordering::Relaxed)
+    }
 }
 
 impl Outcome {

@@ -1,14 +1,14 @@
 //! The writers: each creates, updates, reads and deletes credentials of its own, one step after the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
 use super::ledger::{APNS_PAIR, Kind, Story};
 use super::random::Random;
-use super::seen::{Observation, Outcome};
+use super::seen::{Observation, Outcome, Progress};
 use crate::process::support::{Answer, Caller, wait_for};
 
 /// How long a writer of a crew rests after a step that was not acknowledged.
@@ -20,7 +20,9 @@ pub(crate) struct Writer {
     callers: Vec<Caller>,
     name: String,
     random: Random,
-    acknowledged: Arc<AtomicUsize>,
+    progress: Arc<Progress>,
+    /// How long it rests after each step.
+    pace: Duration,
     stories: Vec<Story>,
     seen: Vec<Observation>,
 }
@@ -34,8 +36,7 @@ pub(crate) struct Written {
 /// Writers at work until they are called off.
 pub(crate) struct Crew {
     is_called_off: Arc<AtomicBool>,
-    /// By each writer.
-    acknowledged: Vec<Arc<AtomicUsize>>,
+    progress: Vec<Arc<Progress>>,
     writers: Vec<JoinHandle<Written>>,
 }
 
@@ -43,30 +44,36 @@ impl Crew {
     /// Sends so many writers to work. What is not acknowledged stays in doubt, and they go on with something else. The
     /// name is one that no other crew on the same database has.
     pub(crate) fn start(name: &str, count: usize, callers: &[Caller], random: &mut Random) -> Self {
+        Self::at_a_pace(name, count, callers, random, Duration::ZERO)
+    }
+
+    /// The same for writers who rest that long after each step.
+    pub(crate) fn at_a_pace(name: &str, count: usize, callers: &[Caller], random: &mut Random, pace: Duration) -> Self {
         let is_called_off = Arc::new(AtomicBool::new(false));
-        let acknowledged: Vec<_> = (0..count).map(|_| Arc::default()).collect();
-        let writers = acknowledged
+        let progress: Vec<_> = (0..count).map(|_| Arc::<Progress>::default()).collect();
+        let writers = progress
             .iter()
             .enumerate()
-            .map(|(number, acknowledged)| {
+            .map(|(number, progress)| {
                 let mut callers = callers.to_vec();
                 let first = number % callers.len();
                 callers.rotate_left(first);
                 let name = format!("{name}-writer-{number}");
-                let writer = Writer::new(callers, name, random.another(), Arc::clone(acknowledged));
+                let mut writer = Writer::new(callers, name, random.another(), Arc::clone(progress));
+                writer.pace = pace;
                 tokio::spawn(writer.write_until(Arc::clone(&is_called_off)))
             })
             .collect();
         Self {
             is_called_off,
-            acknowledged,
+            progress,
             writers,
         }
     }
 
     /// How many steps were acknowledged so far.
     pub(crate) fn acknowledged(&self) -> usize {
-        self.of_each().into_iter().sum()
+        self.progress.iter().map(|progress| progress.acknowledged()).sum()
     }
 
     /// Waits until so many more steps were acknowledged.
@@ -77,16 +84,16 @@ impl Crew {
 
     /// Waits until each of the writers had another step acknowledged.
     pub(crate) fn each_goes_on(&self) {
-        let before = self.of_each();
+        let of_each = || self.progress.iter().map(|progress| progress.acknowledged());
+        let before: Vec<_> = of_each().collect();
         wait_for("a step of each writer", || {
-            let now = self.of_each();
-            now.iter().zip(&before).all(|(now, before)| now > before).then_some(())
+            of_each().zip(&before).all(|(now, before)| now > *before).then_some(())
         });
     }
 
-    fn of_each(&self) -> Vec<usize> {
-        let counters = self.acknowledged.iter();
-        counters.map(|counter| counter.load(Ordering::Relaxed)).collect()
+    /// How far each of the writers is.
+    pub(crate) fn progress(&self) -> &[Arc<Progress>] {
+        &self.progress
     }
 
     /// Waits until so many steps were acknowledged, for as long as there is one now and then.
@@ -109,10 +116,14 @@ impl Crew {
             stories: Vec::new(),
             seen: Vec::new(),
         };
-        for writer in self.writers {
+        for (number, writer) in self.writers.into_iter().enumerate() {
             let written = writer.await.unwrap();
             all.stories.extend(written.stories);
-            all.seen.extend(written.seen);
+            let seen = written.seen.into_iter();
+            all.seen.extend(seen.map(|observation| Observation {
+                by: number,
+                ..observation
+            }));
         }
         all.seen.sort_by_key(|observation| observation.began);
         all
@@ -120,12 +131,13 @@ impl Crew {
 }
 
 impl Writer {
-    pub(crate) fn new(callers: Vec<Caller>, name: String, random: Random, acknowledged: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(callers: Vec<Caller>, name: String, random: Random, progress: Arc<Progress>) -> Self {
         Self {
             callers,
             name,
             random,
-            acknowledged,
+            progress,
+            pace: Duration::ZERO,
             stories: Vec::new(),
             seen: Vec::new(),
         }
@@ -141,7 +153,9 @@ impl Writer {
         while !is_called_off.load(Ordering::Relaxed) {
             let was_acknowledged = self.step().await;
             self.callers.rotate_left(1);
-            if !was_acknowledged {
+            if was_acknowledged {
+                tokio::time::sleep(self.pace).await;
+            } else {
                 tokio::time::sleep(REST).await;
             }
         }
@@ -169,9 +183,7 @@ impl Writer {
             !matches!(outcome, Outcome::Refused(status) if status != 503),
             "a step was answered {outcome}"
         );
-        if outcome == Outcome::Done {
-            self.acknowledged.fetch_add(1, Ordering::Relaxed);
-        }
+        self.progress.add(&outcome);
         outcome == Outcome::Done
     }
 
@@ -259,7 +271,12 @@ impl Writer {
 
     fn see(&mut self, began: Instant, answer: &reqwest::Result<Answer>, expected: u16) -> Outcome {
         let outcome = Outcome::of(answer, expected);
+        if let Ok(answer) = answer {
+            let is_told_when = answer.retry_after.is_some();
+            assert_eq!(is_told_when, answer.status == 503, "Retry-After in {answer:?}");
+        }
         self.seen.push(Observation {
+            by: 0,
             began,
             took: began.elapsed(),
             outcome: outcome.clone(),

@@ -25,6 +25,8 @@ pub(crate) struct Caller {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// What the header `Retry-After` says.
+    pub(crate) retry_after: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -71,22 +73,38 @@ impl Caller {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.call(Method::GET, path, None).await.unwrap()
+        self.try_get(path).await.unwrap()
     }
 
     pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
-        self.call(Method::GET, path, None).await
+        self.call(Method::GET, path, None, None).await
     }
 
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> reqwest::Result<Answer> {
-        self.call(Method::POST, path, Some(form)).await
+        self.post_with(path, form, None).await
+    }
+
+    /// The same with a header.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        header: Option<(&str, &str)>,
+    ) -> reqwest::Result<Answer> {
+        self.call(Method::POST, path, Some(form), header).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> reqwest::Result<Answer> {
-        self.call(Method::DELETE, path, None).await
+        self.call(Method::DELETE, path, None, None).await
     }
 
-    async fn call(&self, method: Method, path: &str, form: Option<&[(&str, &str)]>) -> reqwest::Result<Answer> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        form: Option<&[(&str, &str)]>,
+        header: Option<(&str, &str)>,
+    ) -> reqwest::Result<Answer> {
         let mut request = self
             .client
             .request(method, format!("{}{path}", self.url))
@@ -94,12 +112,18 @@ impl Caller {
         if let Some(form) = form {
             request = request.form(form);
         }
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
         let response = request.send().await?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
         // What was not received to its end was not answered: a body that is cut off is an error here.
         let body = response.bytes().await?;
         Ok(Answer {
             status,
+            retry_after,
             body: if body.is_empty() {
                 Value::Null
             } else {

@@ -22,13 +22,14 @@ static SERVER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_temporary().u
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// The password in every database address. The server asks for none, so that it is there only to be kept.
-const PASSWORD: &str = "canary-database-password";
+pub(crate) const PASSWORD: &str = "canary-database-password";
 
 /// A database, a root key, and the settings that name them. Whatever the program prints is searched for every secret.
 pub(crate) struct Deployment {
     directory: TempDir,
     program: RefCell<PathBuf>,
     settings: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
     secrets: RefCell<Vec<String>>,
 }
 
@@ -62,6 +63,7 @@ impl Deployment {
             directory: tempfile::tempdir().unwrap(),
             program: RefCell::new(PUSHVAULT.into()),
             settings: BTreeMap::new(),
+            environment: BTreeMap::new(),
             secrets: RefCell::new(vec![PASSWORD.to_owned(), SECRET.to_owned()]),
         };
         let root_key = deployment.write("root.key", [7; 32], 0o600);
@@ -69,6 +71,11 @@ impl Deployment {
             .with("DATABASE__URL", &url)
             .with("SERVER__LISTEN", "127.0.0.1:0")
             .with("KEK__FILE", &root_key.to_string_lossy())
+    }
+
+    /// Where the programs of Postgres are.
+    pub(crate) fn postgres_programs() -> &'static Path {
+        SERVER.bin_directory()
     }
 
     /// The same with the schema in the database.
@@ -81,6 +88,12 @@ impl Deployment {
     /// Sets a setting, by the name of its variable without the prefix.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(format!("PUSHVAULT__{name}"), value.to_owned());
+        self
+    }
+
+    /// Sets a variable of the program's environment that is no setting.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -117,7 +130,7 @@ impl Deployment {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = clean(Command::new(&*self.program.borrow()));
-        command.args(arguments).envs(&self.settings);
+        command.args(arguments).envs(&self.settings).envs(&self.environment);
         command
     }
 
