@@ -6,7 +6,7 @@ use super::admin::AdminSettings;
 use super::authentication::AuthenticationSettings;
 use super::database::DatabaseSettings;
 use super::error::ConfigError;
-use super::kek::KekSettings;
+use super::kek::{KEK, KekSettings, OTHER_KEK};
 use super::limits::LimitSettings;
 use super::log::LogSettings;
 use super::rate_limit::RateLimitSettings;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// The root key.
     pub kek: KekSettings,
+    /// Another one, during a rotation.
+    pub other_kek: KekSettings,
     /// Tokens and their verification.
     pub authentication: AuthenticationSettings,
     /// Bounds on requests and caches.
@@ -59,7 +61,8 @@ impl Settings {
             admin: raw.admin.check()?,
             tls: raw.tls.check()?,
             database: raw.database.check()?,
-            kek: raw.kek.check()?,
+            kek: raw.kek.check(&KEK)?,
+            other_kek: raw.other_kek.check(&OTHER_KEK)?,
             authentication: raw.authentication.check()?,
             limits: raw.limits.check()?,
             rate_limit: raw.rate_limit.check()?,

@@ -9,7 +9,7 @@ use super::admin::RawAdmin;
 use super::authentication::RawAuthentication;
 use super::database::RawDatabase;
 use super::error::ConfigError;
-use super::kek::RawKek;
+use super::kek::{KEK, OTHER_KEK, RawKek};
 use super::limits::RawLimits;
 use super::log::RawLog;
 use super::rate_limit::RawRateLimit;
@@ -29,6 +29,7 @@ pub(super) struct RawSettings {
     pub(super) tls: RawTls,
     pub(super) database: RawDatabase,
     pub(super) kek: RawKek,
+    pub(super) other_kek: RawKek,
     pub(super) authentication: RawAuthentication,
     pub(super) limits: RawLimits,
     pub(super) rate_limit: RawRateLimit,
@@ -66,7 +67,8 @@ impl RawSettings {
             self.admin.effective(),
             self.tls.effective(),
             self.database.effective(),
-            self.kek.effective(),
+            self.kek.effective(&KEK),
+            self.other_kek.effective(&OTHER_KEK),
             self.authentication.effective(),
             self.limits.effective(),
             self.rate_limit.effective(),

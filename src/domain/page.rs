@@ -108,11 +108,11 @@ pub struct PageInput {
 }
 
 impl PageRequest {
-    /// Checks the parameters. A size above `max_size` is clamped, because five SDKs ask for more and expect that.
+    /// Checks the parameters. A page token may be authenticated by any of the keys. A size above `max_size` is clamped, because five SDKs ask for more and expect that.
     pub fn parse(
         input: &PageInput,
         max_size: u32,
-        key: &MacKey,
+        keys: &[&MacKey],
         account_sid: &AccountSid,
     ) -> Result<Self, ValidationError> {
         let index = match present(input.page.as_deref()) {
@@ -122,12 +122,15 @@ impl PageRequest {
             }
         };
         let position = match present(input.page_token.as_deref()) {
-            Some(token) => open_token(token, key, account_sid).ok_or_else(|| {
-                ValidationError::invalid(
-                    "PageToken",
-                    "follow next_page_url or previous_page_url as they were answered",
-                )
-            })?,
+            Some(token) => keys
+                .iter()
+                .find_map(|key| open_token(token, key, account_sid))
+                .ok_or_else(|| {
+                    ValidationError::invalid(
+                        "PageToken",
+                        "follow next_page_url or previous_page_url as they were answered",
+                    )
+                })?,
             None if index > 0 => {
                 return Err(ValidationError::with_message(
                     "PageToken",
@@ -215,7 +218,7 @@ mod tests {
     }
 
     fn parse(input: &PageInput) -> Result<PageRequest, ValidationError> {
-        PageRequest::parse(input, 1000, &MacKey::generate().unwrap(), &AccountSid::deployment())
+        PageRequest::parse(input, 1000, &[&MacKey::generate().unwrap()], &AccountSid::deployment())
     }
 
     fn row() -> RowKey {

@@ -9,6 +9,8 @@ pub struct RootKeyRecord {
     pub kek_id: KekId,
     /// Where it comes from.
     pub origin: RootKeyOrigin,
+    /// What it is for, at present.
+    pub state: RootKeyState,
 }
 
 /// Where a root key comes from, with what is needed to get it again.
@@ -25,6 +27,21 @@ pub enum RootKeyOrigin {
     },
 }
 
+/// What a root key is for. Each state leads to the next one, and `Added` to `Retired` too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootKeyState {
+    /// Known, and nothing is wrapped under it yet.
+    Added,
+    /// Account keys are wrapped under it.
+    Primary,
+    /// It was the primary one. What is still wrapped under it can be unwrapped, and is to be wrapped anew.
+    Previous,
+    /// Nothing is wrapped under it any more.
+    Retired,
+    /// It is gone for good, and is not used again although it be there.
+    Destroyed,
+}
+
 impl RootKeyOrigin {
     /// The name as stored.
     pub const fn as_str(&self) -> &'static str {
@@ -32,5 +49,31 @@ impl RootKeyOrigin {
             Self::File => "file",
             Self::Passphrase { .. } => "passphrase",
         }
+    }
+}
+
+impl RootKeyState {
+    const ALL: [Self; 5] = [
+        Self::Added,
+        Self::Primary,
+        Self::Previous,
+        Self::Retired,
+        Self::Destroyed,
+    ];
+
+    /// The name as stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Primary => "primary",
+            Self::Previous => "previous",
+            Self::Retired => "retired",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
+    /// The state with that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }

@@ -133,7 +133,11 @@ impl From<&VaultError> for ErrorCode {
             VaultError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             VaultError::TooManyRequests { .. } => Self::TooManyRequests,
             VaultError::Unavailable(_) | VaultError::OutcomeUnknown(_) | VaultError::TimedOut => Self::Unavailable,
-            VaultError::Store(_) | VaultError::Crypto(_) | VaultError::Interrupted => Self::Internal,
+            VaultError::Store(_)
+            | VaultError::StaleKeys
+            | VaultError::RootKey(_)
+            | VaultError::Crypto(_)
+            | VaultError::Interrupted => Self::Internal,
         }
     }
 }

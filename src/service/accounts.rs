@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::error::VaultError;
+use super::keyring::Patience;
 use super::vault::Vault;
 use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
@@ -49,27 +50,48 @@ impl Vault {
         let friendly_name = friendly_name.map_or(Ok(None), FriendlyName::parse)?;
         let account_sid = AccountSid::generate()?;
         let (auth_token, hash) = self.authenticator.new_token().await?;
-        let account_key = self.keyring.new_account_key(&account_sid)?;
+        let mut patience = Patience::new();
+        loop {
+            match self
+                .try_create_account(context, &account_sid, friendly_name.as_ref(), &hash)
+                .await
+            {
+                Err(VaultError::StaleKeys) if self.keyring.try_again(&account_sid, &mut patience) => {}
+                created => {
+                    created?;
+                    return Ok(NewAccount {
+                        account_sid,
+                        auth_token,
+                    });
+                }
+            }
+        }
+    }
+
+    async fn try_create_account(
+        &self,
+        context: &RequestContext,
+        account_sid: &AccountSid,
+        friendly_name: Option<&FriendlyName>,
+        token_hash: &str,
+    ) -> Result<(), VaultError> {
+        let account_key = self.keyring.new_account_key(&self.store, account_sid).await?;
         let event = AuditEvent {
             target_sid: Some(account_sid.to_string()),
             after: Some(json!({ "friendly_name": friendly_name, "status": AccountStatus::Active })),
-            ..AuditEvent::new(context, &account_sid, Action::AccountCreate, Outcome::Success)?
+            ..AuditEvent::new(context, account_sid, Action::AccountCreate, Outcome::Success)?
         };
 
         let mut change = self.store.begin().await?;
         change
             .insert_account(&NewAccountRow {
-                account_sid: &account_sid,
-                friendly_name: friendly_name.as_ref(),
-                primary_token_hash: &hash,
+                account_sid,
+                friendly_name,
+                primary_token_hash: token_hash,
             })
             .await?;
-        change.insert_account_key(&account_sid, &account_key).await?;
-        change.commit(event).await?;
-        Ok(NewAccount {
-            account_sid,
-            auth_token,
-        })
+        change.insert_account_key(account_sid, &account_key).await?;
+        Ok(change.commit(event).await?)
     }
 
     /// All accounts, oldest first.

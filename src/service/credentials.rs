@@ -1,7 +1,9 @@
 //! Credentials: create, fetch, update, delete. Listing them is in `listing`.
 
+use pushvault_crypto::Plaintext;
+
 use super::error::VaultError;
-use super::keyring::{VersionContext, VersionedKey};
+use super::keyring::{AccountKeys, Patience, VersionContext};
 use super::validation::log_findings;
 use super::vault::Vault;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext, credential_metadata};
@@ -40,6 +42,30 @@ impl Vault {
             });
         }
         let findings = self.examine(new.push_service, new.sandbox, &new.secrets)?;
+        let mut patience = Patience::new();
+        loop {
+            let keys = self.keyring.keys(&self.store, scope).await?;
+            match self.try_create(context, scope, &new, idempotency_key, &keys).await {
+                Err(VaultError::StaleKeys) if self.keyring.try_again(scope.account_sid(), &mut patience) => {}
+                created => {
+                    let created = created?;
+                    if !created.replayed {
+                        log_findings(&created.credential.credential_sid, &findings);
+                    }
+                    return Ok(created);
+                }
+            }
+        }
+    }
+
+    async fn try_create(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+        new: &NewCredential,
+        idempotency_key: Option<&IdempotencyKey>,
+        keys: &AccountKeys,
+    ) -> Result<Created, VaultError> {
         let credential_sid = CredentialSid::generate()?;
         let version = VersionContext {
             credential_sid: &credential_sid,
@@ -47,8 +73,7 @@ impl Vault {
             sandbox: new.sandbox,
             version: 1,
         };
-        let primary = self.keyring.primary(&self.store, scope).await?;
-        let envelope = self.keyring.seal(&primary, scope, &version, &new.secrets)?;
+        let envelope = self.keyring.seal(keys, scope, &version, &new.secrets)?;
 
         let mut change = self.store.begin().await?;
         let row = NewCredentialRow {
@@ -62,7 +87,7 @@ impl Vault {
         {
             // The same request came twice at the same time, and the other one was faster.
             drop(change);
-            let credential = self.first_answer(scope, key, &new).await?;
+            let credential = self.first_answer(scope, key, new).await?;
             return Ok(Created {
                 credential: credential.ok_or(VaultError::IdempotencyKeyReused)?,
                 replayed: true,
@@ -82,7 +107,6 @@ impl Vault {
             ..AuditEvent::new(context, scope.account_sid(), Action::CredentialCreate, Outcome::Success)?
         };
         change.commit(event).await?;
-        log_findings(&credential_sid, &findings);
         Ok(Created {
             credential,
             replayed: false,
@@ -117,8 +141,26 @@ impl Vault {
         if changes.is_empty() {
             return Ok(present);
         }
-        let primary = self.keyring.primary(&self.store, scope).await?;
+        let mut patience = Patience::new();
+        loop {
+            let keys = self.keyring.keys(&self.store, scope).await?;
+            let updated = self.try_update(context, scope, credential_sid, precondition, &changes, &keys);
+            match updated.await {
+                Err(VaultError::StaleKeys) if self.keyring.try_again(scope.account_sid(), &mut patience) => {}
+                updated => return updated,
+            }
+        }
+    }
 
+    async fn try_update(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+        credential_sid: &CredentialSid,
+        precondition: &Precondition,
+        changes: &CredentialChanges,
+        keys: &AccountKeys,
+    ) -> Result<Credential, VaultError> {
         let mut change = self.store.begin().await?;
         let before = required(change.lock_credential(scope, credential_sid).await?, precondition)?;
         let mut after = Credential {
@@ -138,10 +180,10 @@ impl Vault {
         let envelope_digest = if changes.has_secrets() || after.sandbox != before.sandbox {
             after.current_version += 1;
             let present = change.present_version(&before).await?;
-            let old = self.keyring.open(&self.store, &primary, scope, &present).await?;
-            let secrets = merged(changes.secrets, old);
+            let old = self.keyring.open(keys, scope, &present)?;
+            let secrets = merged(&changes.secrets, old);
             findings = self.examine(after.push_service, after.sandbox, &secrets)?;
-            Some(self.add_version(&mut change, &primary, scope, &after, &secrets).await?)
+            Some(self.add_version(&mut change, keys, scope, &after, &secrets).await?)
         } else {
             None
         };
@@ -187,7 +229,7 @@ impl Vault {
     async fn add_version(
         &self,
         change: &mut UnitOfWork,
-        primary: &VersionedKey,
+        keys: &AccountKeys,
         scope: &AccountScope,
         after: &Credential,
         secrets: &SecretMaterial,
@@ -198,7 +240,7 @@ impl Vault {
             sandbox: after.sandbox,
             version: after.current_version,
         };
-        let envelope = self.keyring.seal(primary, scope, &context, secrets)?;
+        let envelope = self.keyring.seal(keys, scope, &context, secrets)?;
         let digest = envelope.digest();
         change
             .insert_version(&CredentialVersion {
@@ -225,13 +267,17 @@ fn required(credential: Option<Credential>, precondition: &Precondition) -> Resu
     }
 }
 
-/// The new secrets, and the old ones where none is new.
-fn merged(new: SecretMaterial, old: SecretMaterial) -> SecretMaterial {
+/// The new secrets, and the old ones where none is new. The new ones are copied: a change may have to be tried again.
+fn merged(new: &SecretMaterial, old: SecretMaterial) -> SecretMaterial {
+    let either = |new: &Option<Plaintext>, old| match new {
+        Some(secret) => Some(Plaintext::new(secret.expose_secret().to_vec())),
+        None => old,
+    };
     SecretMaterial {
-        certificate: new.certificate.or(old.certificate),
-        private_key: new.private_key.or(old.private_key),
-        api_key: new.api_key.or(old.api_key),
-        secret: new.secret.or(old.secret),
+        certificate: either(&new.certificate, old.certificate),
+        private_key: either(&new.private_key, old.private_key),
+        api_key: either(&new.api_key, old.api_key),
+        secret: either(&new.secret, old.secret),
     }
 }
 

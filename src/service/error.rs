@@ -52,6 +52,13 @@ pub enum VaultError {
     /// The database refused what it should take, or holds what it should not.
     #[error("the store failed")]
     Store(#[source] StoreError),
+    /// The key is not there any more, or not yet. Whoever sees it reads the keys again and tries once more; whoever sees it
+    /// again and again has a row that names a key which does not exist. Nothing was changed.
+    #[error("the account's keys lack the one that is needed")]
+    StaleKeys,
+    /// The root key did not do what it should.
+    #[error("the root key failed")]
+    RootKey(#[source] KmsError),
     /// A key or ciphertext did not do what it should.
     #[error("the cryptography failed")]
     Crypto(#[from] CryptoError),
@@ -89,8 +96,18 @@ impl From<StoreError> for VaultError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::AllInUse => Self::Unavailable(error),
+            StoreError::StaleKey => Self::StaleKeys,
             StoreError::CommitUnknown(_) => Self::OutcomeUnknown(error),
             StoreError::Refused(_) | StoreError::Malformed(_) => Self::Store(error),
+        }
+    }
+}
+
+impl From<KmsError> for VaultError {
+    fn from(error: KmsError) -> Self {
+        match error {
+            KmsError::Crypto(error) => Self::Crypto(error),
+            error => Self::RootKey(error),
         }
     }
 }

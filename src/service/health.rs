@@ -64,10 +64,14 @@ impl Vault {
 
     async fn has_its_root_key(&self) -> bool {
         let expected = self.store.primary_root_key().await;
-        let has = matches!(&expected, Ok(Some(record)) if record.kek_id == *self.keyring.kek_id());
+        let has = matches!(&expected, Ok(Some(kek_id)) if self.keyring.has(kek_id));
         if !has {
             let cause = expected.err().map(|error| chain(&error));
-            tracing::warn!(cause, found = %self.keyring.kek_id(), "not ready: the database expects another root key");
+            tracing::warn!(
+                cause,
+                found = self.keyring.kek_ids(),
+                "not ready: the database expects another root key"
+            );
         }
         has
     }

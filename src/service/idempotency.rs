@@ -19,8 +19,7 @@ impl Vault {
             return Ok(None);
         };
         let version = self.store.first_version(scope, &first.credential_sid).await?;
-        let primary = self.keyring.primary(&self.store, scope).await?;
-        let secrets = self.keyring.open(&self.store, &primary, scope, &version).await?;
+        let secrets = self.open_version(scope, &version).await?;
         let is_same = first.friendly_name == new.friendly_name
             && version.push_service == new.push_service
             && version.sandbox == new.sandbox

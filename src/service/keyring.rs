@@ -1,42 +1,51 @@
-//! The keys in memory: the root key, and the account keys that it unwraps; sealing and opening with them.
+//! The keys in memory: the root keys, and the account keys that they unwrap; sealing and opening with them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use moka::sync::Cache;
 use pushvault_crypto::{
-    AccountKey, AccountKeyContext, CryptoError, DeploymentId, EncryptionContext, Envelope, KekId, KeyEncryptionKey,
-    MacKey,
+    AccountKey, AccountKeyContext, CryptoError, DeploymentId, EncryptionContext, Envelope, KekId, MacKey,
 };
 
 use super::account_cache::AccountCache;
 use super::error::{OpenError, VaultError};
-use crate::config::Settings;
+use crate::config::{KekSettings, Settings};
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::credential::SecretMaterial;
 use crate::domain::principal::AccountScope;
 use crate::domain::push_service::PushService;
+use crate::domain::root_key::RootKeyState;
 use crate::domain::sid::{AccountSid, CredentialSid};
-use crate::kms;
+use crate::kms::{KmsError, RootKey};
 use crate::metrics::Metrics;
-use crate::store::{CredentialVersion, Store, WrappedAccountKey};
-use crate::telemetry::step;
+use crate::store::{CredentialVersion, KeyChanges, Store, StoreError, WrappedAccountKey};
+use crate::telemetry::{Traced as _, step};
 
 /// The version of an account's first key.
 const FIRST_VERSION: i32 = 1;
 
+/// How often a change is tried with keys that turn out to be rotated meanwhile.
+const TRIES: u32 = 5;
+
 /// The keys in memory.
 pub(super) struct Keyring {
-    kek: KeyEncryptionKey,
-    kek_id: KekId,
+    /// The configured root keys: that of `[kek]` first.
+    roots: Vec<RootKey>,
     deployment_id: DeploymentId,
-    page_token_key: MacKey,
-    /// The primary key of each account lately used: bounded in number and in time.
-    primaries: AccountCache<AccountSid, Arc<VersionedKey>>,
+    /// The keys of each account lately used: bounded in number and in time.
+    keys: AccountCache<AccountSid, Arc<AccountKeys>>,
     metrics: Arc<Metrics>,
 }
 
+/// The keys of an account: the one that new secrets are sealed under, and those that older ones still are.
+pub(super) struct AccountKeys {
+    primary: VersionedKey,
+    previous: Vec<VersionedKey>,
+}
+
 /// An account key and which of the account's it is.
-pub(super) struct VersionedKey {
+struct VersionedKey {
     version: i32,
     key: AccountKey,
 }
@@ -49,41 +58,27 @@ pub(super) struct VersionContext<'a> {
     pub(super) version: i32,
 }
 
+/// How often a change may still be tried again.
+pub(super) struct Patience(u32);
+
+impl Patience {
+    pub(super) const fn new() -> Self {
+        Self(TRIES)
+    }
+}
+
 impl Keyring {
-    /// Gets the root key and holds it against the database; registers it where none is registered yet.
+    /// Gets the root keys and holds them against the database; registers the first one where none is registered yet.
     pub(super) async fn unlock(
         store: &Store,
         settings: &Settings,
         context: &RequestContext,
         metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
-        let registered = store.primary_root_key().await?;
-        let mut unlocked = kms::unlock(&settings.kek, registered.as_ref())?;
-        if registered.is_none() {
-            let mut change = store.begin().await?;
-            if change.insert_root_key(&unlocked.record).await? {
-                let event = AuditEvent {
-                    target_sid: Some(unlocked.record.kek_id.to_string()),
-                    ..AuditEvent::new(
-                        context,
-                        &AccountSid::deployment(),
-                        Action::RootKeyRegister,
-                        Outcome::Success,
-                    )?
-                };
-                change.commit(event).await?;
-            } else {
-                // Another replica was faster: its key must be ours.
-                drop(change);
-                unlocked = kms::unlock(&settings.kek, store.primary_root_key().await?.as_ref())?;
-            }
-        }
         Ok(Self {
-            page_token_key: unlocked.key.page_token_key()?,
-            kek: unlocked.key,
-            kek_id: unlocked.record.kek_id,
+            roots: unlock_roots(store, settings, context).await?,
             deployment_id: store.deployment_id().await?,
-            primaries: AccountCache::new(
+            keys: AccountCache::new(
                 Cache::builder()
                     .max_capacity(settings.limits.account_key_entries)
                     .time_to_live(settings.limits.account_key_time),
@@ -92,61 +87,66 @@ impl Keyring {
         })
     }
 
-    /// The fingerprint of the root key in memory.
-    pub(super) fn kek_id(&self) -> &KekId {
-        &self.kek_id
+    /// Whether a root key can be used here.
+    pub(super) fn has(&self, kek_id: &KekId) -> bool {
+        self.roots.iter().any(|root| root.id() == kek_id)
+    }
+
+    /// The fingerprints of the root keys that can be used here.
+    pub(super) fn kek_ids(&self) -> String {
+        fingerprints(&self.roots)
     }
 
     /// The account keys in memory.
-    pub(super) fn account_keys(&self) -> &AccountCache<AccountSid, Arc<VersionedKey>> {
-        &self.primaries
+    pub(super) fn account_keys(&self) -> &AccountCache<AccountSid, Arc<AccountKeys>> {
+        &self.keys
     }
 
-    /// The key that authenticates page tokens, the same on every replica.
-    pub(super) fn page_token_key(&self) -> &MacKey {
-        &self.page_token_key
+    /// The keys that authenticate page tokens: any of them those that come, the first one those that go.
+    pub(super) fn page_token_keys(&self) -> Vec<&MacKey> {
+        self.roots.iter().map(RootKey::page_token_key).collect()
     }
 
     /// Makes the first key of a new account, wrapped.
-    pub(super) fn new_account_key(&self, account_sid: &AccountSid) -> Result<WrappedAccountKey, CryptoError> {
+    pub(super) async fn new_account_key(
+        &self,
+        store: &Store,
+        account_sid: &AccountSid,
+    ) -> Result<WrappedAccountKey, VaultError> {
         let context = self.account_key_context(account_sid, FIRST_VERSION)?;
+        let primary = store.primary_root_key().await?;
+        let primary = primary.ok_or(StoreError::Malformed("root_keys has no primary key"))?;
         Ok(WrappedAccountKey {
             version: FIRST_VERSION,
-            kek_id: self.kek_id.clone(),
-            wrapped: self.kek.wrap_account_key(&AccountKey::generate()?, &context)?,
+            is_primary: true,
+            wrapped: self.root(&primary)?.wrap(&AccountKey::generate()?, &context).await?,
+            kek_id: primary,
         })
     }
 
     /// Seals the secrets of one version under the account's primary key.
     pub(super) fn seal(
         &self,
-        primary: &VersionedKey,
+        keys: &AccountKeys,
         scope: &AccountScope,
         version: &VersionContext<'_>,
         secrets: &SecretMaterial,
     ) -> Result<Envelope, VaultError> {
-        let (key_version, context) = (positive(primary.version)?, self.context(scope, version)?);
+        let (key_version, context) = (positive(keys.primary.version)?, self.context(scope, version)?);
         Ok(step("keyring.seal", || {
-            pushvault_crypto::seal(&primary.key, key_version, &context, secrets)
+            pushvault_crypto::seal(&keys.primary.key, key_version, &context, secrets)
         })?)
     }
 
     /// Opens the secrets of a stored version. The context is rebuilt from the scope and the row: a row that stands where
     /// it was not sealed for does not open.
-    pub(super) async fn open(
+    pub(super) fn open(
         &self,
-        store: &Store,
-        primary: &Arc<VersionedKey>,
+        keys: &AccountKeys,
         scope: &AccountScope,
         version: &CredentialVersion,
     ) -> Result<SecretMaterial, VaultError> {
-        let key_version =
-            i32::try_from(version.envelope.account_key_version()?).map_err(|_| CryptoError::MalformedEnvelope)?;
-        let account_key = if primary.version == key_version {
-            Arc::clone(primary)
-        } else {
-            self.unwrap(scope, &store.account_key(scope, key_version).await?)?
-        };
+        let key = keys.version(version.envelope.account_key_version()?)?;
         let context = VersionContext {
             credential_sid: &version.credential_sid,
             push_service: version.push_service,
@@ -155,41 +155,66 @@ impl Keyring {
         };
         let context = self.context(scope, &context)?;
         Ok(step("keyring.open", || {
-            pushvault_crypto::open(&account_key.key, &context, &version.envelope)
+            pushvault_crypto::open(key, &context, &version.envelope)
         })?)
     }
 
-    /// The account's primary key, unwrapped. A change asks for it before it begins, so that nobody who holds a connection
-    /// to the database waits for a second one.
-    pub(super) async fn primary(&self, store: &Store, scope: &AccountScope) -> Result<Arc<VersionedKey>, VaultError> {
+    /// The account's keys, unwrapped. A change asks for them before it begins, so that nobody who holds a connection to
+    /// the database waits for a second one.
+    pub(super) async fn keys(&self, store: &Store, scope: &AccountScope) -> Result<Arc<AccountKeys>, VaultError> {
         let account_sid = scope.account_sid();
-        let known = self.primaries.get(account_sid);
+        let known = self.keys.get(account_sid);
         let result = if known.is_some() { "hit" } else { "miss" };
         self.metrics.account_key_cache.of([result.into()]).inc();
-        if let Some(key) = known {
-            return Ok(key);
+        if let Some(keys) = known {
+            return Ok(keys);
         }
-        let moment = self.primaries.moment();
-        let key = self.unwrap(scope, &store.primary_account_key(scope).await?)?;
-        self.primaries
-            .keep(&moment, account_sid.clone(), account_sid.clone(), Arc::clone(&key));
-        Ok(key)
+        let moment = self.keys.moment();
+        let (mut primary, mut previous) = (None, Vec::new());
+        for wrapped in store.account_keys(scope).await? {
+            let key = self.unwrap(scope, &wrapped).step("keyring.unwrap").await?;
+            if wrapped.is_primary {
+                primary = Some(key);
+            } else {
+                previous.push(key);
+            }
+        }
+        let keys = Arc::new(AccountKeys {
+            primary: primary.ok_or(StoreError::Malformed("account_keys has no primary key of the account"))?,
+            previous,
+        });
+        self.keys
+            .keep(&moment, account_sid.clone(), account_sid.clone(), Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Forgets the account's keys, so that they are read anew; false when that was tried often enough.
+    pub(super) fn try_again(&self, account_sid: &AccountSid, patience: &mut Patience) -> bool {
+        self.keys.forget(&KeyChanges::Of(HashSet::from([account_sid.clone()])));
+        patience.0 = patience.0.saturating_sub(1);
+        patience.0 > 0
     }
 
     /// Brings the gauge of the keys in memory up to date.
     pub(super) fn measure(&self) {
-        let entries = i64::try_from(self.primaries.len()).unwrap_or(i64::MAX);
+        let entries = i64::try_from(self.keys.len()).unwrap_or(i64::MAX);
         self.metrics.account_key_cache_entries.set(entries);
     }
 
-    fn unwrap(&self, scope: &AccountScope, wrapped: &WrappedAccountKey) -> Result<Arc<VersionedKey>, VaultError> {
+    fn root(&self, kek_id: &KekId) -> Result<&RootKey, KmsError> {
+        let root = self.roots.iter().find(|root| root.id() == kek_id);
+        root.ok_or_else(|| KmsError::Unknown {
+            needed: kek_id.to_string(),
+            found: self.kek_ids(),
+        })
+    }
+
+    async fn unwrap(&self, scope: &AccountScope, wrapped: &WrappedAccountKey) -> Result<VersionedKey, VaultError> {
         let context = self.account_key_context(scope.account_sid(), wrapped.version)?;
-        Ok(Arc::new(VersionedKey {
+        Ok(VersionedKey {
             version: wrapped.version,
-            key: step("keyring.unwrap", || {
-                self.kek.unwrap_account_key(&wrapped.wrapped, &context)
-            })?,
-        }))
+            key: self.root(&wrapped.kek_id)?.unwrap(&wrapped.wrapped, &context).await?,
+        })
     }
 
     fn account_key_context<'a>(
@@ -218,6 +243,75 @@ impl Keyring {
             version: positive(version.version)?,
         })
     }
+}
+
+impl AccountKeys {
+    /// The key of a version that an envelope names. One that is not there was not there when the keys were read, or is
+    /// there no more.
+    fn version(&self, version: u32) -> Result<&AccountKey, VaultError> {
+        let mut all = self.previous.iter().chain([&self.primary]);
+        let found = all.find(|key| u32::try_from(key.version) == Ok(version));
+        found.map(|key| &key.key).ok_or(VaultError::StaleKeys)
+    }
+}
+
+/// The configured root keys, each of them known to the database, and the primary one among them.
+async fn unlock_roots(store: &Store, settings: &Settings, context: &RequestContext) -> Result<Vec<RootKey>, OpenError> {
+    let mut known = store.root_keys().await?;
+    if known.is_empty() {
+        register_first(store, settings, context).await?;
+        known = store.root_keys().await?;
+    }
+    let mut roots = vec![RootKey::unlock(&settings.kek, &known).await?];
+    if !matches!(settings.other_kek, KekSettings::Unset) {
+        roots.push(RootKey::unlock(&settings.other_kek, &known).await?);
+    }
+    let primary = known.iter().find(|record| record.state == RootKeyState::Primary);
+    let primary = primary.ok_or(StoreError::Malformed("root_keys has no primary key"))?;
+    if !roots.iter().any(|root| *root.id() == primary.kek_id) {
+        return Err(KmsError::WrongKey {
+            expected: primary.kek_id.to_string(),
+            provider: primary.origin.as_str(),
+            found: fingerprints(&roots),
+        }
+        .into());
+    }
+    for root in &roots {
+        match known
+            .iter()
+            .find(|record| record.kek_id == *root.id())
+            .map(|record| record.state)
+        {
+            None => return Err(KmsError::NotAdded(root.id().to_string()).into()),
+            Some(RootKeyState::Destroyed) => return Err(KmsError::Destroyed(root.id().to_string()).into()),
+            Some(_) => {}
+        }
+    }
+    Ok(roots)
+}
+
+async fn register_first(store: &Store, settings: &Settings, context: &RequestContext) -> Result<(), OpenError> {
+    let first = RootKey::unlock(&settings.kek, &[]).await?;
+    let mut change = store.begin().await?;
+    // Another replica may be faster: its key must be ours then.
+    if change.insert_root_key(&first.record(RootKeyState::Primary)).await? {
+        let event = AuditEvent {
+            target_sid: Some(first.id().to_string()),
+            ..AuditEvent::new(
+                context,
+                &AccountSid::deployment(),
+                Action::RootKeyRegister,
+                Outcome::Success,
+            )?
+        };
+        change.commit(event).await?;
+    }
+    Ok(())
+}
+
+fn fingerprints(roots: &[RootKey]) -> String {
+    let ids: Vec<_> = roots.iter().map(|root| root.id().as_str()).collect();
+    ids.join(" and ")
 }
 
 /// Versions count from 1; the schema says so too.

@@ -29,8 +29,8 @@ impl Vault {
         input: &PageInput,
         max_page_size: u32,
     ) -> Result<CredentialPage, VaultError> {
-        let key = self.keyring.page_token_key();
-        let request = PageRequest::parse(input, max_page_size, key, scope.account_sid())?;
+        let keys = self.keyring.page_token_keys();
+        let request = PageRequest::parse(input, max_page_size, &keys, scope.account_sid())?;
         let (credentials, has_more) = self.rows(scope, &request).await?;
         let (newer, older) = beside(&request.position, &credentials);
         // Where the client is going, the row too many has told. Where it comes from it saw rows once, and they may be
@@ -40,7 +40,7 @@ impl Vault {
             Position::After(_) => (self.unless_empty(scope, newer).await?, older.filter(|_| has_more)),
             Position::Before(_) => (newer.filter(|_| has_more), self.unless_empty(scope, older).await?),
         };
-        let token = |position: &Position| seal_token(position, key, scope.account_sid());
+        let token = |position: &Position| seal_token(position, *keys.first()?, scope.account_sid());
         Ok(CredentialPage {
             token: token(&request.position),
             next_token: older.as_ref().and_then(token),

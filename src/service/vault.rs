@@ -7,13 +7,14 @@ use moka::future::Cache;
 
 use super::authn::Authenticator;
 use super::error::{OpenError, VaultError};
-use super::keyring::Keyring;
+use super::keyring::{Keyring, Patience};
 use super::readiness::Readiness;
 use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
-use crate::domain::principal::{Login, Principal};
+use crate::domain::credential::SecretMaterial;
+use crate::domain::principal::{AccountScope, Login, Principal};
 use crate::metrics::Metrics;
-use crate::store::{SchemaState, Store};
+use crate::store::{CredentialVersion, SchemaState, Store};
 use crate::telemetry::Traced as _;
 
 /// The vault: a database, the keys to it, and the door.
@@ -59,6 +60,22 @@ impl Vault {
             .authenticate(&self.store, address, login)
             .step("authenticate")
             .await
+    }
+
+    /// Opens a stored version, with the account's keys of the day.
+    pub(super) async fn open_version(
+        &self,
+        scope: &AccountScope,
+        version: &CredentialVersion,
+    ) -> Result<SecretMaterial, VaultError> {
+        let mut patience = Patience::new();
+        loop {
+            let keys = self.keyring.keys(&self.store, scope).await?;
+            match self.keyring.open(&keys, scope, version) {
+                Err(VaultError::StaleKeys) if self.keyring.try_again(scope.account_sid(), &mut patience) => {}
+                opened => return opened,
+            }
+        }
     }
 
     /// What is counted and measured.

@@ -5,6 +5,7 @@ use super::vault::Vault;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::store::{CredentialVersion, StoreError};
+use crate::telemetry::chain;
 
 /// Envelopes read from the database at a time.
 const BATCH: i64 = 200;
@@ -61,12 +62,13 @@ impl Vault {
             return Ok(Some("the ciphertexts do not match their digest".to_owned()));
         }
         let scope = AccountScope::for_operator(version.account_sid.clone());
-        let opened = match self.keyring.primary(&self.store, &scope).await {
-            Ok(primary) => self.keyring.open(&self.store, &primary, &scope, version).await,
-            Err(error) => Err(error),
-        };
-        match opened {
+        match self.open_version(&scope, version).await {
             Ok(_secrets) => Ok(None),
+            Err(VaultError::StaleKeys) => Ok(Some(format!(
+                "it is sealed under version {} of the account key, which is not there",
+                version.envelope.account_key_version()?
+            ))),
+            Err(error @ VaultError::RootKey(_)) => Ok(Some(chain(&error))),
             Err(VaultError::Crypto(error)) => Ok(Some(error.to_string())),
             // One row that names what is not there must not hide what is wrong with the others.
             Err(VaultError::Store(error @ StoreError::Malformed(_))) => Ok(Some(error.to_string())),

@@ -23,6 +23,9 @@ pub enum StoreError {
          too small"
     )]
     AllInUse,
+    /// What was to be written was made with a key that is not the primary one any more. Nothing was changed.
+    #[error("the key was rotated meanwhile")]
+    StaleKey,
     /// The connection broke while a commit was under way: the change may or may not have been made.
     #[error("the database did not confirm a commit")]
     CommitUnknown(#[source] sqlx::Error),
@@ -41,6 +44,9 @@ const PASSING_CLASSES: [&str; 7] = ["08", "28", "3D", "40", "53", "57", "58"];
 
 /// A session that may only read.
 const READ_ONLY: &str = "25006";
+
+/// What the schema says of a row under a key that is not the primary one.
+const STALE_KEY: &str = "PV001";
 
 /// Single conditions that pass or that an operator ends: a session that may only read, a transaction that rested for too
 /// long, a privilege that was taken away, a lock not had in time.
@@ -66,6 +72,12 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             POOL_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
+        }
+        if error
+            .as_database_error()
+            .is_some_and(|error| error.code().is_some_and(|state| state == STALE_KEY))
+        {
+            return Self::StaleKey;
         }
         let passing = match &error {
             sqlx::Error::Database(database) => database.code().is_none_or(|state| {

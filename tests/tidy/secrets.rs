@@ -7,7 +7,7 @@ use syn::visit::Visit;
 use crate::source::{SourceFile, all_files, count_in, files};
 
 /// The files that look into a secret, and how many times each does. A new place is a change to this table.
-const EXPOSED: [(&str, usize); 9] = [
+const EXPOSED: [(&str, usize); 10] = [
     ("src/cli/account.rs", 2),
     ("src/cli/api_key.rs", 1),
     ("src/config/rules.rs", 2),
@@ -16,6 +16,7 @@ const EXPOSED: [(&str, usize); 9] = [
     ("src/domain/finding.rs", 1),
     ("src/kms/mod.rs", 1),
     ("src/service/authn.rs", 4),
+    ("src/service/credentials.rs", 1),
     ("src/store/connect.rs", 1),
 ];
 

@@ -2,10 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::{encoding::Fields, error::CryptoError, kdf::hkdf_sha256, secret::Key256};
 
 /// The domain tag under which a key id is derived.
 const KEK_ID_TAG: &str = "pushvault/v1/kek-id";
+
+/// The domain tag of the id of a key that is kept elsewhere.
+const EXTERNAL_TAG: &str = "pushvault/v1/kek-id/external";
 
 /// What every key id begins with.
 const PREFIX: &str = "kek_";
@@ -25,6 +30,23 @@ impl KekId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id of a root key that never leaves where it is kept, from the names by which it is asked for there: the
+    /// provider's first.
+    ///
+    /// Formula: `"kek_" ‖ hex(SHA-256(field(tag) ‖ field(name) ‖ …))`, the first 8 bytes. Limits: it tells names apart,
+    /// not keys. That a key is the right one shows when it unwraps.
+    #[must_use]
+    pub fn external(names: &[&str]) -> Self {
+        let fields = names.iter().fold(Fields::tagged(EXTERNAL_TAG), |fields, name| {
+            fields.bytes(name.as_bytes())
+        });
+        let mut fingerprint = [0; DIGITS / 2];
+        for (byte, of_digest) in fingerprint.iter_mut().zip(Sha256::digest(fields.as_bytes())) {
+            *byte = of_digest;
+        }
+        Self(format!("{PREFIX}{:016x}", u64::from_be_bytes(fingerprint)))
     }
 
     /// Derives the id of a key.

@@ -114,6 +114,21 @@ impl AccountKey {
         Key256::generate().map(Self)
     }
 
+    /// The length of an account key in bytes.
+    pub const LENGTH: usize = Key256::LENGTH;
+
+    /// Copies an account key out of exactly 32 bytes, such as a key management service unwrapped; any other length is
+    /// [`CryptoError::KeyLength`]. Wiping the source is the caller's part.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, CryptoError> {
+        Key256::from_slice(bytes).map(Self)
+    }
+
+    /// Lends the bytes to whoever wraps them outside of this crate: a key management service, a recovery recipient.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; Self::LENGTH] {
+        self.0.expose()
+    }
+
     pub(crate) fn as_key(&self) -> &Key256 {
         &self.0
     }

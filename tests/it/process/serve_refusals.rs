@@ -160,7 +160,7 @@ fn a_wrong_passphrase() {
     let database_expects = deployment.run(&["account", "list"]).succeeded();
     assert_eq!(database_expects.stderr, "");
     let deployment = deployment.with("KEK__PASSPHRASE", "canary-passphrase-wrong");
-    serve_is_refused(&deployment, &["wrong root key", "provider passphrase"]);
+    serve_is_refused(&deployment, &["wrong root key", "the passphrase gives none", "kek add"]);
     let deployment = deployment.with("KEK__PASSPHRASE", "");
     serve_is_refused(&deployment, &["no root key"]);
 }

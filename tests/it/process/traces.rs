@@ -68,7 +68,7 @@ async fn a_create_is_one_trace_from_the_callers_span_to_the_commit() {
              store.account_for_authentication\n    \
              argon2.wait\n    \
              argon2.run\n  \
-           store.primary_account_key\n  \
+           store.account_keys\n  \
            keyring.unwrap\n  \
            keyring.seal\n  \
            store.begin\n  \

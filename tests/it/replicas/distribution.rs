@@ -3,7 +3,7 @@
 use crate::harness::TestApp;
 
 /// Tables that hold nothing of an account: they are copied to every node, or stay on one.
-const NOT_OF_AN_ACCOUNT: [&str; 3] = ["_sqlx_migrations", "deployment", "root_keys"];
+const NOT_OF_AN_ACCOUNT: [&str; 4] = ["_sqlx_migrations", "deployment", "replicas", "root_keys"];
 
 async fn names(app: &TestApp, query: &'static str) -> Vec<String> {
     sqlx::query_scalar(query).fetch_all(&app.pool).await.unwrap()

@@ -83,7 +83,8 @@ async fn a_vault_gives_back_what_it_took_however_long_everybody_stays() {
         assert!(is_flat, "memory grows: {growth}");
     }
     let most = watch.samples.iter().map(|sample| sample.connections).max().unwrap();
-    assert!(most <= 10, "{most} connections to the database");
+    // The pool's ten, and the one that listens.
+    assert!(most <= 11, "{most} connections to the database");
     wait_until_as_fresh(&watch, fresh).await;
     service.stop();
 }
