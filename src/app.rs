@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::config::{ConfigError, Settings};
 use crate::domain::audit::RequestContext;
 use crate::http::{Admin, Server, ServerError};
-use crate::service::{OpenError, Vault};
+use crate::service::{OpenError, Presence, Vault};
 use crate::store::{SchemaError, Store};
 use crate::telemetry::{Traces, TracesError};
 use crate::tls::{Certificates, TlsError};
@@ -19,6 +19,7 @@ pub struct Application {
     server: Server,
     admin: Option<Admin>,
     traces: Option<Traces>,
+    presence: Presence,
 }
 
 /// Why the service does not start.
@@ -68,6 +69,7 @@ impl Application {
         let listen = settings.admin.listen;
         Ok(Self {
             admin: listen.map(|listen| Admin::bind(listen, &server)).transpose()?,
+            presence: vault.enter().await.map_err(OpenError::Store)?,
             server,
             vault,
             traces,
@@ -102,15 +104,19 @@ impl Application {
             server,
             admin,
             traces,
+            presence,
         } = self;
         let (at_the_end, end) = oneshot::channel::<()>();
         let is_watched = admin.is_some();
         let api = async move {
+            let presence = &presence;
             let result = tokio::select! {
                 result = server.run(stop) => result,
+                never = vault.stay(presence) => match never {},
                 never = vault.keep_fresh() => match never {},
                 never = vault.watch(), if is_watched => match never {},
             };
+            vault.leave(presence).await;
             vault.close().await;
             if let Some(traces) = traces {
                 traces.end().await;

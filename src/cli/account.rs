@@ -1,17 +1,23 @@
 //! `pushvault account`: accounts and their auth tokens.
 
+use std::num::NonZeroU32;
+
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
+use super::kek::Rate;
 use super::operator::{Operator, explain};
 use super::output::{Failure, Format, Output};
+use super::progress::Teller;
 use crate::config::Settings;
 use crate::domain::account::AccountStatus;
 use crate::domain::audit::Action;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::AccountSid;
-use crate::service::TokenRotation;
+use crate::service::{Progress, TokenRotation};
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -54,6 +60,19 @@ pub(super) enum Verb {
         #[arg(long)]
         finish: bool,
     },
+    /// Make a new key of an account, wrap every credential under it, and destroy the old one. Callers notice nothing.
+    RotateKey {
+        #[command(flatten)]
+        accounts: Accounts,
+        /// Make no new key of an account whose key was made at this time or later (RFC 3339, such as
+        /// 2026-11-26T08:00:00Z), and only finish what was begun: the same command again goes on where it was interrupted.
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        made_before: Option<OffsetDateTime>,
+        #[command(flatten)]
+        rate: Rate,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Args)]
@@ -63,6 +82,22 @@ pub(super) struct Account {
     account_sid: AccountSid,
     #[command(flatten)]
     output: Output,
+}
+
+fn moment(text: &str) -> Result<OffsetDateTime, time::error::Parse> {
+    OffsetDateTime::parse(text, &Rfc3339)
+}
+
+/// One account, or all.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Accounts {
+    /// The account's SID: AC and 32 hexadecimal digits.
+    #[arg(value_parser = AccountSid::parse)]
+    account_sid: Option<AccountSid>,
+    /// Every account, one after the other.
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> {
@@ -85,6 +120,12 @@ pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> 
             };
             rotate_token(&operator, &account, rotation).await
         }
+        Verb::RotateKey {
+            accounts,
+            made_before,
+            rate,
+            output,
+        } => rotate_key(&operator, accounts, made_before, rate.rate, output.format).await,
     }
 }
 
@@ -135,4 +176,40 @@ async fn rotate_token(operator: &Operator, account: &Account, rotation: TokenRot
         fields.insert("auth_token".to_owned(), json!(token.expose_secret()));
     }
     Ok(account.output.format.print(&document)?)
+}
+
+async fn rotate_key(
+    operator: &Operator,
+    accounts: Accounts,
+    made_before: Option<OffsetDateTime>,
+    rate: NonZeroU32,
+    format: Format,
+) -> Result<(), Failure> {
+    let sids = if accounts.all {
+        let accounts = operator.vault.accounts().await?;
+        accounts.into_iter().map(|account| account.account_sid).collect()
+    } else {
+        Vec::from_iter(accounts.account_sid)
+    };
+    let teller = Teller::new("rotate-key");
+    let tell = |done, total| teller.tell(done, total);
+    let mut progress = Progress::new(rate, &tell);
+    let mut rotated = Vec::with_capacity(sids.len());
+    for sid in &sids {
+        let scope = AccountScope::for_operator(sid.clone());
+        let result = operator
+            .vault
+            .rotate_account_key(&operator.context, &scope, made_before, &mut progress)
+            .await;
+        let rotation = operator
+            .audited(Action::AccountRotateKey, Some(sid), Some(sid.as_str()), result)
+            .await?;
+        rotated.push(json!({
+            "account_sid": sid,
+            "account_key": rotation.version,
+            "rewrapped": rotation.rewrapped,
+            "destroyed": rotation.destroyed,
+        }));
+    }
+    Ok(format.print(&json!(rotated))?)
 }

@@ -9,6 +9,7 @@ mod kek;
 mod migrate;
 mod operator;
 mod output;
+mod progress;
 mod serve;
 
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ enum Verb {
     /// Manage the API keys of an account.
     #[command(subcommand)]
     ApiKey(api_key::Verb),
-    /// Look after the root key (KEK).
+    /// Look after root keys (KEKs).
     #[command(subcommand)]
     Kek(kek::Verb),
     /// Ask the service that the settings describe whether it is alive.

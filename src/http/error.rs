@@ -129,7 +129,7 @@ impl From<&VaultError> for ErrorCode {
             VaultError::Suspended(_) => Self::Suspended,
             VaultError::NotFound => Self::NotFound,
             VaultError::Invalid(_) => Self::InvalidRequest,
-            VaultError::PreconditionFailed => Self::PreconditionFailed,
+            VaultError::PreconditionFailed | VaultError::NotNow(_) => Self::PreconditionFailed,
             VaultError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             VaultError::TooManyRequests { .. } => Self::TooManyRequests,
             VaultError::Unavailable(_) | VaultError::OutcomeUnknown(_) | VaultError::TimedOut => Self::Unavailable,

@@ -75,7 +75,7 @@ impl Vault {
         friendly_name: Option<&FriendlyName>,
         token_hash: &str,
     ) -> Result<(), VaultError> {
-        let account_key = self.keyring.new_account_key(&self.store, account_sid).await?;
+        let account_key = self.keyring.new_account_key(&self.store, account_sid, 1).await?;
         let event = AuditEvent {
             target_sid: Some(account_sid.to_string()),
             after: Some(json!({ "friendly_name": friendly_name, "status": AccountStatus::Active })),

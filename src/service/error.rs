@@ -56,6 +56,9 @@ pub enum VaultError {
     /// again and again has a row that names a key which does not exist. Nothing was changed.
     #[error("the account's keys lack the one that is needed")]
     StaleKeys,
+    /// It cannot be done now: the text says why and what to do.
+    #[error("{0}")]
+    NotNow(String),
     /// The root key did not do what it should.
     #[error("the root key failed")]
     RootKey(#[source] KmsError),

@@ -19,11 +19,8 @@ use crate::domain::root_key::RootKeyState;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::kms::{KmsError, RootKey};
 use crate::metrics::Metrics;
-use crate::store::{CredentialVersion, KeyChanges, Store, StoreError, WrappedAccountKey};
+use crate::store::{CredentialVersion, KeyChanges, PlacedAccountKey, Store, StoreError, WrappedAccountKey};
 use crate::telemetry::{Traced as _, step};
-
-/// The version of an account's first key.
-const FIRST_VERSION: i32 = 1;
 
 /// How often a change is tried with keys that turn out to be rotated meanwhile.
 const TRIES: u32 = 5;
@@ -107,17 +104,23 @@ impl Keyring {
         self.roots.iter().map(RootKey::page_token_key).collect()
     }
 
-    /// Makes the first key of a new account, wrapped.
+    /// The root keys that can be used here.
+    pub(super) fn roots(&self) -> &[RootKey] {
+        &self.roots
+    }
+
+    /// Makes a key of an account, wrapped under the primary root key.
     pub(super) async fn new_account_key(
         &self,
         store: &Store,
         account_sid: &AccountSid,
+        version: i32,
     ) -> Result<WrappedAccountKey, VaultError> {
-        let context = self.account_key_context(account_sid, FIRST_VERSION)?;
+        let context = self.account_key_context(account_sid, version)?;
         let primary = store.primary_root_key().await?;
         let primary = primary.ok_or(StoreError::Malformed("root_keys has no primary key"))?;
         Ok(WrappedAccountKey {
-            version: FIRST_VERSION,
+            version,
             is_primary: true,
             wrapped: self.root(&primary)?.wrap(&AccountKey::generate()?, &context).await?,
             kek_id: primary,
@@ -147,16 +150,37 @@ impl Keyring {
         version: &CredentialVersion,
     ) -> Result<SecretMaterial, VaultError> {
         let key = keys.version(version.envelope.account_key_version()?)?;
-        let context = VersionContext {
-            credential_sid: &version.credential_sid,
-            push_service: version.push_service,
-            sandbox: version.sandbox,
-            version: version.version,
-        };
+        let context = VersionContext::of(version);
         let context = self.context(scope, &context)?;
         Ok(step("keyring.open", || {
             pushvault_crypto::open(key, &context, &version.envelope)
         })?)
+    }
+
+    /// Wraps a version's DEK under the account's primary key.
+    pub(super) fn rewrap(
+        &self,
+        keys: &AccountKeys,
+        scope: &AccountScope,
+        version: &CredentialVersion,
+    ) -> Result<Envelope, VaultError> {
+        let old = keys.version(version.envelope.account_key_version()?)?;
+        let context = VersionContext::of(version);
+        let context = self.context(scope, &context)?;
+        let new_version = positive(keys.primary.version)?;
+        Ok(pushvault_crypto::rewrap(
+            old,
+            &keys.primary.key,
+            new_version,
+            &context,
+            &version.envelope,
+        )?)
+    }
+
+    /// The account's keys as they are in the database now.
+    pub(super) async fn fresh_keys(&self, store: &Store, scope: &AccountScope) -> Result<Arc<AccountKeys>, VaultError> {
+        self.forget(scope.account_sid());
+        self.keys(store, scope).await
     }
 
     /// The account's keys, unwrapped. A change asks for them before it begins, so that nobody who holds a connection to
@@ -172,7 +196,10 @@ impl Keyring {
         let moment = self.keys.moment();
         let (mut primary, mut previous) = (None, Vec::new());
         for wrapped in store.account_keys(scope).await? {
-            let key = self.unwrap(scope, &wrapped).step("keyring.unwrap").await?;
+            let key = VersionedKey {
+                version: wrapped.version,
+                key: self.unwrap(account_sid, &wrapped).step("keyring.unwrap").await?,
+            };
             if wrapped.is_primary {
                 primary = Some(key);
             } else {
@@ -190,7 +217,7 @@ impl Keyring {
 
     /// Forgets the account's keys, so that they are read anew; false when that was tried often enough.
     pub(super) fn try_again(&self, account_sid: &AccountSid, patience: &mut Patience) -> bool {
-        self.keys.forget(&KeyChanges::Of(HashSet::from([account_sid.clone()])));
+        self.forget(account_sid);
         patience.0 = patience.0.saturating_sub(1);
         patience.0 > 0
     }
@@ -201,7 +228,12 @@ impl Keyring {
         self.metrics.account_key_cache_entries.set(entries);
     }
 
-    fn root(&self, kek_id: &KekId) -> Result<&RootKey, KmsError> {
+    fn forget(&self, account_sid: &AccountSid) {
+        self.keys.forget(&KeyChanges::Of(HashSet::from([account_sid.clone()])));
+    }
+
+    /// The root key with that fingerprint, if it can be used here.
+    pub(super) fn root(&self, kek_id: &KekId) -> Result<&RootKey, KmsError> {
         let root = self.roots.iter().find(|root| root.id() == kek_id);
         root.ok_or_else(|| KmsError::Unknown {
             needed: kek_id.to_string(),
@@ -209,15 +241,18 @@ impl Keyring {
         })
     }
 
-    async fn unwrap(&self, scope: &AccountScope, wrapped: &WrappedAccountKey) -> Result<VersionedKey, VaultError> {
-        let context = self.account_key_context(scope.account_sid(), wrapped.version)?;
-        Ok(VersionedKey {
-            version: wrapped.version,
-            key: self.root(&wrapped.kek_id)?.unwrap(&wrapped.wrapped, &context).await?,
-        })
+    /// Unwraps an account key, wherever it is.
+    pub(super) async fn unwrap_placed(&self, placed: &PlacedAccountKey) -> Result<AccountKey, VaultError> {
+        self.unwrap(&placed.account_sid, &placed.key).await
     }
 
-    fn account_key_context<'a>(
+    async fn unwrap(&self, account_sid: &AccountSid, wrapped: &WrappedAccountKey) -> Result<AccountKey, VaultError> {
+        let context = self.account_key_context(account_sid, wrapped.version)?;
+        Ok(self.root(&wrapped.kek_id)?.unwrap(&wrapped.wrapped, &context).await?)
+    }
+
+    /// What an account key is bound to when it is wrapped.
+    pub(super) fn account_key_context<'a>(
         &'a self,
         account_sid: &'a AccountSid,
         version: i32,
@@ -245,7 +280,33 @@ impl Keyring {
     }
 }
 
+impl<'a> VersionContext<'a> {
+    /// That of a stored version.
+    fn of(version: &'a CredentialVersion) -> Self {
+        Self {
+            credential_sid: &version.credential_sid,
+            push_service: version.push_service,
+            sandbox: version.sandbox,
+            version: version.version,
+        }
+    }
+}
+
 impl AccountKeys {
+    /// The version of the primary key.
+    pub(super) fn primary_version(&self) -> i32 {
+        self.primary.version
+    }
+
+    /// Whether a version is the primary key or a previous one.
+    pub(super) fn state_of(&self, version: u32) -> &'static str {
+        if u32::try_from(self.primary.version) == Ok(version) {
+            "primary"
+        } else {
+            "previous"
+        }
+    }
+
     /// The key of a version that an envelope names. One that is not there was not there when the keys were read, or is
     /// there no more.
     fn version(&self, version: u32) -> Result<&AccountKey, VaultError> {

@@ -1,13 +1,15 @@
-//! Proof that what is stored can be opened: every envelope, by the key in use.
+//! Proof that what is stored can be opened: every account key, every envelope, by the keys in use; and what is under which.
+
+use std::collections::BTreeMap;
 
 use super::error::VaultError;
 use super::vault::Vault;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, CredentialSid};
-use crate::store::{CredentialVersion, StoreError};
+use crate::store::{CredentialVersion, PlacedAccountKey, StoreError};
 use crate::telemetry::chain;
 
-/// Envelopes read from the database at a time.
+/// Rows read from the database at a time.
 const BATCH: i64 = 200;
 
 /// What a verification found.
@@ -15,8 +17,25 @@ const BATCH: i64 = 200;
 pub struct VerifyReport {
     /// Credential versions that opened and match their digest.
     pub opened: u64,
-    /// Those that did not.
+    /// Account keys that unwrapped, by the root key that they are wrapped under.
+    pub account_keys: BTreeMap<String, u64>,
+    /// Credential versions that opened, by whether the account's key is the primary one or a previous one.
+    pub under: BTreeMap<&'static str, u64>,
+    /// Account keys that did not unwrap.
+    pub key_findings: Vec<KeyFinding>,
+    /// Credential versions that did not open, or are not the ones that were stored.
     pub findings: Vec<Finding>,
+}
+
+/// An account key that does not unwrap.
+#[derive(Debug)]
+pub struct KeyFinding {
+    /// The account that the row stands under.
+    pub account_sid: AccountSid,
+    /// Which of the account's keys.
+    pub version: i32,
+    /// What is wrong.
+    pub problem: String,
 }
 
 /// A credential version that does not open, or is not the one that was stored.
@@ -32,17 +51,68 @@ pub struct Finding {
     pub problem: String,
 }
 
+impl VerifyReport {
+    /// Whether everything is as it should be.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.key_findings.is_empty()
+    }
+}
+
 impl Vault {
-    /// Opens every version of every credential of every account, and wipes what it saw at once.
+    /// Unwraps every account key and opens every version of every credential of every account, and wipes what it saw at
+    /// once.
     pub async fn verify(&self) -> Result<VerifyReport, VaultError> {
         let mut report = VerifyReport::default();
+        self.verify_account_keys(&mut report).await?;
+        self.verify_versions(None, &mut report).await?;
+        Ok(report)
+    }
+
+    /// Opens every version of an account's credentials.
+    pub(super) async fn verify_account(&self, scope: &AccountScope) -> Result<VerifyReport, VaultError> {
+        let mut report = VerifyReport::default();
+        self.verify_versions(Some(scope), &mut report).await?;
+        Ok(report)
+    }
+
+    async fn verify_account_keys(&self, report: &mut VerifyReport) -> Result<(), VaultError> {
+        let mut last: Option<PlacedAccountKey> = None;
+        loop {
+            let batch = self.store.account_keys_after(last.as_ref(), None, BATCH).await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for placed in &batch {
+                match self.keyring.unwrap_placed(placed).await {
+                    Ok(_key) => *report.account_keys.entry(placed.key.kek_id.to_string()).or_default() += 1,
+                    Err(error) => report.key_findings.push(KeyFinding {
+                        account_sid: placed.account_sid.clone(),
+                        version: placed.key.version,
+                        problem: problem(error)?,
+                    }),
+                }
+            }
+            last = batch.into_iter().last();
+        }
+    }
+
+    async fn verify_versions(&self, scope: Option<&AccountScope>, report: &mut VerifyReport) -> Result<(), VaultError> {
         let mut last: Option<CredentialVersion> = None;
         loop {
-            let batch = self.store.credential_versions_after(last.as_ref(), BATCH).await?;
+            let batch = self
+                .store
+                .credential_versions_after(scope, last.as_ref(), BATCH)
+                .await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
             for version in &batch {
-                match self.problem_of(version).await? {
-                    None => report.opened += 1,
-                    Some(problem) => report.findings.push(Finding {
+                match self.state_of(version).await? {
+                    Ok(under) => {
+                        report.opened += 1;
+                        *report.under.entry(under).or_default() += 1;
+                    }
+                    Err(problem) => report.findings.push(Finding {
                         account_sid: version.account_sid.clone(),
                         credential_sid: version.credential_sid.clone(),
                         version: version.version,
@@ -50,29 +120,37 @@ impl Vault {
                     }),
                 }
             }
-            match batch.into_iter().last() {
-                Some(version) => last = Some(version),
-                None => return Ok(report),
-            }
+            last = batch.into_iter().last();
         }
     }
 
-    async fn problem_of(&self, version: &CredentialVersion) -> Result<Option<String>, VaultError> {
+    /// Under which of the account's keys a version is, if it opens, or else what is wrong with it.
+    async fn state_of(&self, version: &CredentialVersion) -> Result<Result<&'static str, String>, VaultError> {
         if version.envelope.digest().as_slice() != version.envelope_digest {
-            return Ok(Some("the ciphertexts do not match their digest".to_owned()));
+            return Ok(Err("the ciphertexts do not match their digest".to_owned()));
         }
         let scope = AccountScope::for_operator(version.account_sid.clone());
         match self.open_version(&scope, version).await {
-            Ok(_secrets) => Ok(None),
-            Err(VaultError::StaleKeys) => Ok(Some(format!(
+            Ok(_secrets) => {
+                let keys = self.keyring.keys(&self.store, &scope).await?;
+                Ok(Ok(keys.state_of(version.envelope.account_key_version()?)))
+            }
+            Err(VaultError::StaleKeys) => Ok(Err(format!(
                 "it is sealed under version {} of the account key, which is not there",
                 version.envelope.account_key_version()?
             ))),
-            Err(error @ VaultError::RootKey(_)) => Ok(Some(chain(&error))),
-            Err(VaultError::Crypto(error)) => Ok(Some(error.to_string())),
-            // One row that names what is not there must not hide what is wrong with the others.
-            Err(VaultError::Store(error @ StoreError::Malformed(_))) => Ok(Some(error.to_string())),
-            Err(other) => Err(other),
+            Err(error) => Ok(Err(problem(error)?)),
         }
+    }
+}
+
+/// What is wrong with a row. One row that is not as it should be must not hide what is wrong with the others; a database
+/// that does not answer does.
+fn problem(error: VaultError) -> Result<String, VaultError> {
+    match error {
+        VaultError::Crypto(error) => Ok(error.to_string()),
+        VaultError::RootKey(_) => Ok(chain(&error)),
+        VaultError::Store(error @ StoreError::Malformed(_)) => Ok(error.to_string()),
+        other => Err(other),
     }
 }

@@ -133,6 +133,6 @@ impl UnitOfWork {
     }
 }
 
-fn parse_kek_id(text: &str) -> Result<KekId, StoreError> {
+pub(super) fn parse_kek_id(text: &str) -> Result<KekId, StoreError> {
     text.parse().map_err(|_| StoreError::Malformed("kek_id"))
 }

@@ -51,10 +51,11 @@ impl Store {
         .try_into()
     }
 
-    /// Every version of every credential, the deleted ones' too, in the order of the primary key, a batch at a time:
-    /// those after the given one.
+    /// Every version of every credential, or of every credential of an account, the deleted ones' too, in the order of the
+    /// primary key, a batch at a time: those after the given one.
     pub async fn credential_versions_after(
         &self,
+        scope: Option<&AccountScope>,
         last: Option<&CredentialVersion>,
         limit: i64,
     ) -> Result<Vec<CredentialVersion>, StoreError> {
@@ -62,9 +63,40 @@ impl Store {
             VersionRow,
             "select account_sid, credential_sid, version, push_service, sandbox, dek_envelope, certificate, private_key,
                 api_key, secret, envelope_digest
-            from credential_versions where (account_sid, credential_sid, version) > ($1, $2, $3)
+            from credential_versions
+            where (account_sid, credential_sid, version) > ($1, $2, $3) and ($5::text is null or account_sid = $5)
             order by account_sid, credential_sid, version limit $4",
             last.map_or("", |last| last.account_sid.as_str()),
+            last.map_or("", |last| last.credential_sid.as_str()),
+            last.map_or(0, |last| last.version),
+            limit,
+            scope.map(|scope| scope.account_sid().as_str()),
+        )
+        .fetch_all(&self.pool())
+        .await?
+        .into_iter()
+        .map(CredentialVersion::try_from)
+        .collect()
+    }
+
+    /// Versions of an account's credentials that are sealed under another of its keys than this one, a batch at a time.
+    pub async fn versions_not_under(
+        &self,
+        scope: &AccountScope,
+        version: i32,
+        last: Option<&CredentialVersion>,
+        limit: i64,
+    ) -> Result<Vec<CredentialVersion>, StoreError> {
+        sqlx::query_as!(
+            VersionRow,
+            "select account_sid, credential_sid, version, push_service, sandbox, dek_envelope, certificate, private_key,
+                api_key, secret, envelope_digest
+            from credential_versions
+            where account_sid = $1 and (credential_sid, version) > ($3, $4)
+                and substring(dek_envelope from 5 for 4) <> int4send($2)
+            order by credential_sid, version limit $5",
+            scope.account_sid().as_str(),
+            version,
             last.map_or("", |last| last.credential_sid.as_str()),
             last.map_or(0, |last| last.version),
             limit,

@@ -27,6 +27,7 @@ mod failover;
 mod faults;
 mod migrate;
 mod replicas;
+mod rotation;
 mod serve_life;
 mod serve_refusals;
 mod serve_tls;

@@ -1,0 +1,172 @@
+//! Keys of accounts that are rotated: a new one, and every credential version wrapped under it.
+
+use data_encoding::HEXLOWER;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::error::VaultError;
+use super::keyring::Patience;
+use super::progress::{Progress, busy};
+use super::vault::Vault;
+use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
+use crate::domain::principal::AccountScope;
+use crate::store::{CredentialVersion, Rewrapped};
+
+/// What the rotation of an account's key came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AccountKeyRotation {
+    /// The version of the key that is the primary one now.
+    pub version: i32,
+    /// Credential versions that were wrapped anew.
+    pub rewrapped: u64,
+    /// Versions of the account's key that were destroyed.
+    pub destroyed: Vec<i32>,
+}
+
+impl Vault {
+    /// Gives an account a new key, wraps every credential version under it, proves that each opens, and destroys the old
+    /// key. Can be ended at any moment: a key that was made since `made_before` is not replaced again, and what was begun
+    /// with it is brought to its end.
+    pub async fn rotate_account_key(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+        made_before: Option<OffsetDateTime>,
+        progress: &mut Progress<'_>,
+    ) -> Result<AccountKeyRotation, VaultError> {
+        let _turn = self.store.rotation_turn().await?.ok_or_else(busy)?;
+        let made = self.store.primary_account_key_made(scope).await?;
+        let made = made.ok_or(VaultError::NotFound)?;
+        if made_before.is_none_or(|limit| made < limit) {
+            self.new_primary_account_key(context, scope).await?;
+        }
+        let done_before = progress.done();
+        let version = self.rewrap_credentials(context, scope, progress).await?;
+        self.prove(scope).await?;
+        let destroyed = self.destroy_idle_account_keys(context, scope).await?;
+        Ok(AccountKeyRotation {
+            version,
+            rewrapped: progress.done() - done_before,
+            destroyed,
+        })
+    }
+
+    async fn new_primary_account_key(&self, context: &RequestContext, scope: &AccountScope) -> Result<(), VaultError> {
+        let mut patience = Patience::new();
+        loop {
+            let keys = self.store.account_keys(scope).await?;
+            let version = keys.iter().map(|key| key.version).max().unwrap_or(0) + 1;
+            let key = self
+                .keyring
+                .new_account_key(&self.store, scope.account_sid(), version)
+                .await?;
+            let mut change = self.store.begin().await?;
+            change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
+            let before = change.demote_account_key(scope).await?;
+            let inserted = change.insert_account_key(scope.account_sid(), &key).await;
+            match inserted.map_err(VaultError::from) {
+                Err(VaultError::StaleKeys) if self.keyring.try_again(scope.account_sid(), &mut patience) => {}
+                inserted => {
+                    inserted?;
+                    let event = AuditEvent {
+                        target_sid: Some(scope.account_sid().to_string()),
+                        before: Some(json!({ "account_key": before })),
+                        after: Some(json!({ "account_key": version })),
+                        ..AuditEvent::new(context, scope.account_sid(), Action::AccountRotateKey, Outcome::Success)?
+                    };
+                    change.commit(event).await?;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Wraps what is sealed under previous keys of the account under its primary key. Returns which that is.
+    async fn rewrap_credentials(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+        progress: &mut Progress<'_>,
+    ) -> Result<i32, VaultError> {
+        let keys = self.keyring.fresh_keys(&self.store, scope).await?;
+        let primary = keys.primary_version();
+        progress.expect(self.store.count_versions_not_under(scope, primary).await?);
+        let mut last: Option<CredentialVersion> = None;
+        loop {
+            let batch = self
+                .store
+                .versions_not_under(scope, primary, last.as_ref(), progress.batch())
+                .await?;
+            if batch.is_empty() {
+                return Ok(primary);
+            }
+            let (mut rewrapped, mut digests) = (Vec::new(), Vec::new());
+            for old in batch {
+                let envelope = self.keyring.rewrap(&keys, scope, &old)?;
+                digests.push(envelope.digest().to_vec());
+                let new = envelope.dek_envelope;
+                rewrapped.push(Rewrapped { old, new });
+            }
+            let mut change = self.store.begin().await?;
+            let done = change.rewrap_versions(scope, &rewrapped, &digests).await?;
+            let count = done.len();
+            let versions: Vec<_> = done
+                .into_iter()
+                .map(|(credential_sid, version, digest)| {
+                    json!({
+                        "credential_sid": credential_sid,
+                        "version": version,
+                        "envelope_digest": HEXLOWER.encode(&digest),
+                    })
+                })
+                .collect();
+            let event = AuditEvent {
+                target_sid: Some(scope.account_sid().to_string()),
+                after: Some(json!({ "account_key": primary, "credential_versions": versions })),
+                ..AuditEvent::new(context, scope.account_sid(), Action::AccountRewrap, Outcome::Success)?
+            };
+            change.commit(event).await?;
+            last = rewrapped.pop().map(|version| version.old);
+            progress.add(u64::try_from(count).unwrap_or(u64::MAX)).await;
+        }
+    }
+
+    /// Opens every version of the account's credentials: what does not open keeps the old key alive.
+    async fn prove(&self, scope: &AccountScope) -> Result<(), VaultError> {
+        let report = self.verify_account(scope).await?;
+        match report.findings.first() {
+            None => Ok(()),
+            Some(finding) => Err(VaultError::NotNow(format!(
+                "{} credential version(s) do not open, so that no key is destroyed; the first is {} version {}: {}",
+                report.findings.len(),
+                finding.credential_sid,
+                finding.version,
+                finding.problem
+            ))),
+        }
+    }
+
+    async fn destroy_idle_account_keys(
+        &self,
+        context: &RequestContext,
+        scope: &AccountScope,
+    ) -> Result<Vec<i32>, VaultError> {
+        let mut change = self.store.begin().await?;
+        change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
+        let destroyed = change.destroy_idle_account_keys(scope).await?;
+        if !destroyed.is_empty() {
+            let event = AuditEvent {
+                target_sid: Some(scope.account_sid().to_string()),
+                after: Some(json!({ "destroyed": destroyed })),
+                ..AuditEvent::new(
+                    context,
+                    scope.account_sid(),
+                    Action::AccountDestroyKey,
+                    Outcome::Success,
+                )?
+            };
+            change.commit(event).await?;
+        }
+        Ok(destroyed)
+    }
+}

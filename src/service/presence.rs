@@ -1,0 +1,61 @@
+//! Saying that this replica lives, and which root keys it can use: a key becomes the primary one when all replicas can.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::vault::Vault;
+use crate::store::{LiveReplica, StoreError};
+use crate::telemetry::chain;
+
+/// How often a replica says that it lives.
+const BEAT: Duration = Duration::from_secs(3);
+
+/// How long after it last said so a replica is taken for gone.
+pub(super) const GONE_AFTER_SECONDS: f64 = 15.0;
+
+/// This process among the replicas.
+pub struct Presence {
+    replica: LiveReplica,
+}
+
+impl Vault {
+    /// Enters this process among the replicas, before it serves anybody.
+    pub async fn enter(&self) -> Result<Presence, StoreError> {
+        let presence = Presence {
+            replica: LiveReplica {
+                replica_id: Uuid::new_v4(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                kek_ids: self.keyring.roots().iter().map(|root| root.id().to_string()).collect(),
+            },
+        };
+        self.store.see_replica(&presence.replica, GONE_AFTER_SECONDS).await?;
+        Ok(presence)
+    }
+
+    /// Says again and again that this replica lives, for as long as it is polled. Where that fails, nobody is served worse.
+    pub async fn stay(&self, presence: &Presence) -> Infallible {
+        let mut is_told = false;
+        loop {
+            tokio::time::sleep(BEAT).await;
+            let seen = self.store.see_replica(&presence.replica, GONE_AFTER_SECONDS).await;
+            if let Err(error) = &seen
+                && !is_told
+            {
+                tracing::warn!(
+                    cause = chain(error),
+                    "cannot say that this replica lives: to those who rotate keys it will seem gone"
+                );
+            }
+            is_told = seen.is_err();
+        }
+    }
+
+    /// Takes this process out of the replicas.
+    pub async fn leave(&self, presence: &Presence) {
+        if let Err(error) = self.store.forget_replica(presence.replica.replica_id).await {
+            tracing::debug!(cause = chain(&error), "cannot say that this replica ends");
+        }
+    }
+}
