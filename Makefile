@@ -4,9 +4,11 @@ DATA_DIR ?= ./.pushvault
 LISTEN ?= 127.0.0.1:8080
 CREDENTIALS ?= 2000
 SECONDS ?= 600
+VERSIONS ?= 20000
+KILLS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults upgrade-test lint drill soak sqlx postgres
+.PHONY: help run test faults upgrade-test lint drill soak rotation-proof sqlx postgres
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -35,6 +37,12 @@ soak: postgres ## Load a release build with everything at once, and see what it 
 	cargo build --release --locked --bin pushvault
 	PUSHVAULT_SOAK_SECONDS="$(SECONDS)" PUSHVAULT_SOAK_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
 		cargo test --locked --test it process::soak -- --nocapture
+
+rotation-proof: postgres ## Rotate every key under load and kills, on a release build (VERSIONS=…, KILLS=…).
+	cargo build --release --locked --bin pushvault
+	PUSHVAULT_PROOF_VERSIONS="$(VERSIONS)" PUSHVAULT_PROOF_KILLS="$(KILLS)" \
+		PUSHVAULT_PROOF_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
+		cargo test --locked --test it process::rotation_proof -- --nocapture
 
 sqlx: postgres ## Write the descriptions of the SQL queries again after a change to SQL or schema.
 	scripts/sqlx-prepare

@@ -28,6 +28,7 @@ mod faults;
 mod migrate;
 mod replicas;
 mod rotation;
+mod rotation_proof;
 mod serve_life;
 mod serve_refusals;
 mod serve_tls;

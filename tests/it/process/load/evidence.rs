@@ -10,8 +10,9 @@ use data_encoding::HEXLOWER;
 use pushvault_crypto::{
     AccountKey, AccountKeyContext, DeploymentId, EncryptionContext, Envelope, KeyEncryptionKey, Secrets, WrappedKey,
 };
+use serde_json::Value;
 use sqlx::FromRow;
-use sqlx::types::Uuid;
+use sqlx::types::{Json, Uuid};
 
 use super::ledger::{APNS_PAIR, Kind, State, Story};
 use crate::process::support::Database;
@@ -21,7 +22,8 @@ pub(crate) struct Evidence {
     credentials: Vec<Credential>,
     versions: BTreeMap<(String, i32), Version>,
     events: Vec<Event>,
-    account_key: AccountKey,
+    /// By version.
+    account_keys: BTreeMap<u32, AccountKey>,
     account_sid: String,
     deployment_id: DeploymentId,
 }
@@ -57,6 +59,7 @@ struct Event {
     target_sid: Option<String>,
     target_version: Option<i32>,
     envelope_digest: Option<Vec<u8>>,
+    after: Option<Json<Value>>,
 }
 
 impl Credential {
@@ -68,6 +71,12 @@ impl Credential {
 impl Evidence {
     /// Reads everything; the root key is the one in this file.
     pub(crate) async fn collect(database: &Database, root_key: &Path) -> Self {
+        let root_key = KeyEncryptionKey::from_slice(&fs::read(root_key).unwrap()).unwrap();
+        Self::collect_under(database, &root_key).await
+    }
+
+    /// Reads everything; all account keys are wrapped under this root key.
+    pub(crate) async fn collect_under(database: &Database, root_key: &KeyEncryptionKey) -> Self {
         let credentials = database
             .rows(
                 "select credential_sid as sid, friendly_name, push_service, current_version,
@@ -84,14 +93,13 @@ impl Evidence {
             .await;
         let events = database
             .rows(
-                "select event_sid as sid, action, outcome, target_sid, target_version, envelope_digest
-                from audit_events",
+                "select event_sid as sid, action, outcome, target_sid, target_version, envelope_digest, after
+                from audit_events order by occurred_at, event_sid",
             )
             .await;
-        let root_key = KeyEncryptionKey::from_slice(&fs::read(root_key).unwrap()).unwrap();
         let deployment_id: Uuid = database.value("select deployment_id from deployment").await;
         let deployment_id = DeploymentId::from_bytes(deployment_id.into_bytes());
-        let (account_sid, account_key) = unwrap_account_key(database, &root_key, &deployment_id).await;
+        let (account_sid, account_keys) = unwrap_account_keys(database, root_key, &deployment_id).await;
         Self {
             credentials,
             versions: versions
@@ -99,7 +107,7 @@ impl Evidence {
                 .map(|version| ((version.sid.clone(), version.number), version))
                 .collect(),
             events,
-            account_key,
+            account_keys,
             account_sid,
             deployment_id,
         }
@@ -124,11 +132,12 @@ impl Evidence {
         assert_same("deletes", self.targets("credential.delete"), gone.map(Credential::sid));
         let told = self.successes().filter_map(|event| {
             let digest = event.envelope_digest.as_deref()?;
-            Some((
-                event.target_sid.as_deref()?,
-                event.target_version?,
-                HEXLOWER.encode(digest),
-            ))
+            Some((event.target_sid.as_deref()?, event.target_version?, digest))
+        });
+        let rewrapped = self.rewrapped();
+        let told = told.map(|(sid, number, digest)| {
+            let last = rewrapped.get(&(sid, number)).cloned();
+            (sid, number, last.unwrap_or_else(|| HEXLOWER.encode(digest)))
         });
         let stored = self.versions.values();
         let stored = stored.map(|version| {
@@ -238,6 +247,20 @@ impl Evidence {
         }
     }
 
+    /// The digests that versions got when they were wrapped anew, the last of each.
+    fn rewrapped(&self) -> BTreeMap<(&str, i32), String> {
+        let events = self.events.iter().filter(|event| event.action == "account.rewrap");
+        let versions =
+            events.flat_map(|event| event.after.as_ref().unwrap()["credential_versions"].as_array().unwrap());
+        versions
+            .map(|version| {
+                let number = i32::try_from(version["version"].as_i64().unwrap()).unwrap();
+                let digest = version["envelope_digest"].as_str().unwrap().to_owned();
+                ((version["credential_sid"].as_str().unwrap(), number), digest)
+            })
+            .collect()
+    }
+
     fn successes(&self) -> impl Iterator<Item = &Event> {
         self.events
             .iter()
@@ -269,7 +292,8 @@ impl Evidence {
             sandbox: version.sandbox,
             version: u32::try_from(number).unwrap(),
         };
-        let opened = pushvault_crypto::open(&self.account_key, &context, &envelope).unwrap();
+        let account_key = &self.account_keys[&envelope.account_key_version().unwrap()];
+        let opened = pushvault_crypto::open(account_key, &context, &envelope).unwrap();
         assert_eq!(
             texts(&opened),
             expected_texts(story, number),
@@ -280,27 +304,31 @@ impl Evidence {
     }
 }
 
-async fn unwrap_account_key(
+async fn unwrap_account_keys(
     database: &Database,
     root_key: &KeyEncryptionKey,
     deployment_id: &DeploymentId,
-) -> (String, AccountKey) {
-    let keys: Vec<(String, Vec<u8>)> = database
-        .rows("select account_sid, wrapped_key from account_keys where version = 1")
+) -> (String, BTreeMap<u32, AccountKey>) {
+    let keys: Vec<(String, i32, Vec<u8>)> = database
+        .rows("select account_sid, version, wrapped_key from account_keys where octet_length(wrapped_key) > 0")
         .await;
-    let [(account_sid, wrapped)] = keys.as_slice() else {
-        panic!("one account with one key, not {}", keys.len());
-    };
-    let context = AccountKeyContext {
-        deployment_id,
-        account_sid,
-        version: 1,
-    };
-    let wrapped = WrappedKey::parse(wrapped).unwrap();
-    (
-        account_sid.clone(),
-        root_key.unwrap_account_key(&wrapped, &context).unwrap(),
-    )
+    let accounts: BTreeSet<_> = keys.iter().map(|(account_sid, ..)| account_sid.clone()).collect();
+    assert_eq!(accounts.len(), 1, "one account");
+    let account_sid = accounts.into_iter().next().unwrap();
+    let unwrapped = keys.iter().map(|(_, version, wrapped)| {
+        let context = AccountKeyContext {
+            deployment_id,
+            account_sid: &account_sid,
+            version: u32::try_from(*version).unwrap(),
+        };
+        let wrapped = WrappedKey::parse(wrapped).unwrap();
+        (
+            context.version,
+            root_key.unwrap_account_key(&wrapped, &context).unwrap(),
+        )
+    });
+    let unwrapped = unwrapped.collect();
+    (account_sid, unwrapped)
 }
 
 /// What a version holds: certificate, private key, API key, secret.
