@@ -69,7 +69,7 @@ impl Application {
         let listen = settings.admin.listen;
         Ok(Self {
             admin: listen.map(|listen| Admin::bind(listen, &server)).transpose()?,
-            presence: vault.enter().await.map_err(OpenError::Store)?,
+            presence: vault.enter().await,
             server,
             vault,
             traces,

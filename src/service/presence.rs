@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::vault::Vault;
-use crate::store::{LiveReplica, StoreError};
+use crate::store::LiveReplica;
 use crate::telemetry::chain;
 
 /// How often a replica says that it lives.
@@ -22,7 +22,7 @@ pub struct Presence {
 
 impl Vault {
     /// Enters this process among the replicas, before it serves anybody.
-    pub async fn enter(&self) -> Result<Presence, StoreError> {
+    pub async fn enter(&self) -> Presence {
         let presence = Presence {
             replica: LiveReplica {
                 replica_id: Uuid::new_v4(),
@@ -30,8 +30,8 @@ impl Vault {
                 kek_ids: self.keyring.roots().iter().map(|root| root.id().to_string()).collect(),
             },
         };
-        self.store.see_replica(&presence.replica, GONE_AFTER_SECONDS).await?;
-        Ok(presence)
+        self.beat(&presence, false).await;
+        presence
     }
 
     /// Says again and again that this replica lives, for as long as it is polled. Where that fails, nobody is served worse.
@@ -39,17 +39,22 @@ impl Vault {
         let mut is_told = false;
         loop {
             tokio::time::sleep(BEAT).await;
-            let seen = self.store.see_replica(&presence.replica, GONE_AFTER_SECONDS).await;
-            if let Err(error) = &seen
-                && !is_told
-            {
-                tracing::warn!(
-                    cause = chain(error),
-                    "cannot say that this replica lives: to those who rotate keys it will seem gone"
-                );
-            }
-            is_told = seen.is_err();
+            is_told = !self.beat(presence, is_told).await;
         }
+    }
+
+    /// Whether it could be said that this replica lives; where it could not, the log has why, once.
+    async fn beat(&self, presence: &Presence, is_told: bool) -> bool {
+        let seen = self.store.see_replica(&presence.replica, GONE_AFTER_SECONDS).await;
+        if let Err(error) = &seen
+            && !is_told
+        {
+            tracing::warn!(
+                cause = chain(error),
+                "cannot say that this replica lives: to those who rotate keys it seems gone"
+            );
+        }
+        seen.is_ok()
     }
 
     /// Takes this process out of the replicas.
