@@ -5,7 +5,6 @@
 //! The parser gives a time to the first head of a connection alone, and none to the rest of a body that nobody wants: here
 //! they get one.
 
-use std::cell::Cell;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
@@ -13,20 +12,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix_http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+use zeroize::Zeroizing;
+
+use super::activity::Activity;
+use super::given::Given;
+use super::head::{bare_answer, stays_open};
 
 /// Makes the whole answer, head and body, from the bare head that the parser wrote.
 pub(super) type Refusal = Rc<dyn Fn(&str) -> Vec<u8>>;
-
-/// What ends the head of an answer.
-const HEAD_END: &[u8] = b"\r\n\r\n";
-
-/// What begins one.
-const HEAD_BEGIN: &[u8] = b"HTTP/1.1 ";
-
-/// Every answer of ours has it; the parser's do not.
-const OUR_MARK: &str = "\r\ntwilio-request-id: ";
 
 /// How long a client is waited for.
 #[derive(Clone, Copy)]
@@ -37,36 +33,6 @@ pub(super) struct Patience {
     pub(super) rest: Duration,
     /// After a refusal that it may not have read, while it still sends.
     pub(super) linger: Duration,
-}
-
-/// What the requests of a connection tell it of themselves.
-#[derive(Clone, Default)]
-pub(super) struct Activity(Rc<Counts>);
-
-#[derive(Default)]
-struct Counts {
-    /// Requests that ever began.
-    begun: Cell<u64>,
-    /// Requests under way.
-    under_way: Cell<u64>,
-}
-
-/// A request under way, for as long as this lives.
-pub(super) struct UnderWay(Activity);
-
-impl Activity {
-    pub(super) fn begin(&self) -> UnderWay {
-        self.0.begun.set(self.0.begun.get() + 1);
-        self.0.under_way.set(self.0.under_way.get() + 1);
-        UnderWay(self.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let counts = &self.0.0;
-        counts.under_way.set(counts.under_way.get() - 1);
-    }
 }
 
 /// A connection.
@@ -84,6 +50,21 @@ pub(super) struct Connection<T> {
     /// Ends the connection as soon as nothing goes on; none once it has come.
     farewell: Option<Farewell>,
     told: Option<Told>,
+    turn: TurnState,
+    /// What was read to find out that the client says more.
+    first: Option<u8>,
+}
+
+/// What a parser has done with the connection since it got it.
+#[derive(Default)]
+struct TurnState {
+    given: Given,
+    /// How many requests had begun before.
+    begun: u64,
+    /// Whether its answer leaves the connection open.
+    stays_open: bool,
+    /// Whether the parser has been let go.
+    is_over: bool,
 }
 
 type Farewell = Pin<Box<dyn Future<Output = ()>>>;
@@ -108,6 +89,8 @@ impl<T> Connection<T> {
             has_unclaimed: false,
             farewell: Some(Box::pin(pending())),
             told: None,
+            turn: TurnState::default(),
+            first: None,
         }
     }
 
@@ -129,15 +112,15 @@ impl<T> Connection<T> {
     /// Whether the client has taken too long over something that is no request yet, or none any more. A request under way
     /// has limits of its own.
     fn is_too_slow(&mut self, context: &mut Context<'_>, has_read: bool) -> bool {
-        let counts = &self.activity.0;
-        let begun = counts.begun.get();
-        if counts.under_way.get() > 0 || begun != self.begun {
+        let begun = self.activity.begun();
+        let is_under_way = self.activity.under_way() > 0;
+        if is_under_way || begun != self.begun {
             self.begun = begun;
             self.unclaimed = None;
             self.has_unclaimed = false;
         }
         self.has_unclaimed |= has_read;
-        if counts.under_way.get() > 0 {
+        if is_under_way {
             return false;
         }
         let time = match (has_read, begun) {
@@ -166,17 +149,59 @@ impl<T> Connection<T> {
         if has_come {
             self.farewell = None;
         }
-        has_come && !self.has_unclaimed && self.activity.0.under_way.get() == 0
+        has_come && !self.has_unclaimed && self.activity.under_way() == 0
+    }
+}
+
+impl<T> Connection<T> {
+    /// Whether the parser was let go and the connection goes on.
+    pub(super) fn rests(&self) -> bool {
+        self.turn.is_over
+    }
+
+    /// Lets the parser go, as if the client had ended, once nothing is left in its buffer that it has to do with: it was
+    /// given one request, and that is answered. The rest of what it was given it would take with it.
+    fn lets_the_parser_go(&mut self) -> bool {
+        let (activity, turn) = (&self.activity, &mut self.turn);
+        let is_answered = turn.stays_open && activity.under_way() == 0 && activity.begun() == turn.begun + 1;
+        let is_whole = activity.body().is_some_and(|body| turn.given.is_one_request(body));
+        turn.is_over = is_answered && is_whole;
+        turn.is_over
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    /// Rests until the client says more, and is then ready for another parser; or there is no more to come.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let result = Pin::new(&mut self.io).poll_read(context, &mut buffer);
+        if result.is_pending() && !self.is_over(context) {
+            return Poll::Pending;
+        }
+        self.first = buffer.filled().first().copied();
+        self.turn = TurnState {
+            begun: self.activity.begun(),
+            ..TurnState::default()
+        };
+        Poll::Ready(self.first.is_some())
+    }
+
+    /// Ends the connection.
+    pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
     /// Tells what stands in the place of a bare answer, and waits until the client has read it.
     pub(super) fn tell(&mut self, context: &mut Context<'_>, bare_head: &str) -> Poll<io::Result<()>> {
-        let mut told = self.told.take().unwrap_or_else(|| Told {
-            answer: (self.refusal)(bare_head),
-            written: 0,
-            lingers: None,
+        let mut told = self.told.take().unwrap_or_else(|| {
+            // What the parser had read of the head lies on top of its pool, to be cleared by whoever takes it next.
+            drop(Request::new());
+            Told {
+                answer: (self.refusal)(bare_head),
+                written: 0,
+                lingers: None,
+            }
         });
         let result = self.go_on_telling(context, &mut told);
         self.told = Some(told);
@@ -197,9 +222,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
         let linger_time = self.patience.linger;
         let lingers = told.lingers.get_or_insert_with(|| Box::pin(sleep(linger_time)));
-        let mut buffer = [0; 4096];
+        let mut buffer = Zeroizing::new([0; 4096]);
         while lingers.as_mut().poll(context).is_pending() {
-            let mut unread = ReadBuf::new(&mut buffer);
+            let mut unread = ReadBuf::new(buffer.as_mut_slice());
             let result = ready!(Pin::new(&mut self.io).poll_read(context, &mut unread));
             if result.is_err() || unread.filled().is_empty() {
                 break;
@@ -209,28 +234,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 }
 
-/// The bytes of a write, cut where the parser's bare answer begins. That is always the last thing on its connection, and
-/// none of our bodies ends as a head does.
-fn bare_answer(bytes: &[u8]) -> Option<(&[u8], &str)> {
-    if !bytes.ends_with(HEAD_END) {
-        return None;
-    }
-    let begin = bytes
-        .windows(HEAD_BEGIN.len())
-        .rposition(|window| window == HEAD_BEGIN)?;
-    let (before, head) = bytes.split_at_checked(begin)?;
-    let head = std::str::from_utf8(head).ok()?;
-    let is_refusal = matches!(head.as_bytes().get(HEAD_BEGIN.len()), Some(b'4' | b'5'));
-    (is_refusal && !head.contains(OUR_MARK)).then_some((before, head))
-}
-
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         // An answer may be the last that happens here: from now on the client's time runs.
         let _ = this.is_too_slow(context, false);
         match bare_answer(bytes) {
-            None => Pin::new(&mut this.io).poll_write(context, bytes),
+            None => {
+                let written = Pin::new(&mut this.io).poll_write(context, bytes);
+                if let (Poll::Ready(Ok(_)), Some(stays_open)) = (&written, stays_open(bytes)) {
+                    this.turn.stays_open = stays_open;
+                    // The parser is to look whether it is let go, once it has written all.
+                    context.waker().wake_by_ref();
+                }
+                written
+            }
             Some(([], bare_head)) => {
                 ready!(this.tell(context, bare_head))?;
                 Poll::Ready(Ok(bytes.len()))
@@ -245,7 +263,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+        // A parser that was let go ends, and the connection does not.
+        if self.turn.is_over {
+            return Poll::Ready(Ok(()));
+        }
+        self.get_mut().poll_end(context)
     }
 }
 
@@ -253,14 +275,21 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let filled = buffer.filled().len();
-        let result = Pin::new(&mut this.io).poll_read(context, buffer);
+        let result = match this.first.take() {
+            Some(byte) => {
+                buffer.put_slice(&[byte]);
+                Poll::Ready(Ok(()))
+            }
+            None => Pin::new(&mut this.io).poll_read(context, buffer),
+        };
+        this.turn.given.add(buffer.filled().get(filled..).unwrap_or_default());
         if this.is_too_slow(context, buffer.filled().len() > filled) {
             // As if the client had ended here: what was answered is written, and the connection closed.
             buffer.set_filled(filled);
             return Poll::Ready(Ok(()));
         }
         // What has come is served first.
-        if result.is_pending() && this.is_over(context) {
+        if result.is_pending() && (this.is_over(context) || this.lets_the_parser_go()) {
             return Poll::Ready(Ok(()));
         }
         result
@@ -346,7 +375,7 @@ mod tests {
 
         far.write_all(b"GET").await.unwrap();
         assert_eq!(connection.read(&mut buffer).await.unwrap(), 3);
-        let request = activity.begin();
+        let request = activity.begin(None);
         far.write_all(b"body").await.unwrap();
         assert_eq!(connection.read(&mut buffer).await.unwrap(), 4);
         let body = tokio::time::timeout(PATIENCE.head * 2, connection.read(&mut buffer));

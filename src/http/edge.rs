@@ -15,9 +15,10 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use tracing::Instrument as _;
 
-use super::connection::Activity;
+use super::activity::Activity;
 use super::error::{ApiError, ErrorCode};
 use super::forwarded::Ends;
+use super::head::body_length;
 use super::operation::{Matched, Place, known_method};
 use super::request_meta::RequestMeta;
 use super::state::AppState;
@@ -38,17 +39,20 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 /// The middleware around every route.
 pub(super) async fn edge<B: MessageBody + 'static>(
     state: Data<AppState>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let stopwatch = Stopwatch::start();
-    let _under_way = request.request().conn_data::<Activity>().map(Activity::begin);
+    let body = body_length(request.head());
+    let activity = request.request().conn_data::<Activity>();
+    let _under_way = activity.map(|activity| activity.begin(body));
     let ends = Ends::of(request.head(), state.scheme, &state.server.trusted_proxies);
     if ends.has_disbelieved {
         state.warn_of_forgotten_proxy(ends.source);
     }
     let request_sid = RequestSid::generate().map_err(|error| ApiError::from(VaultError::from(error)))?;
-    let meta = RequestMeta::new(request_sid, ends);
+    let headers = std::mem::take(request.headers_mut());
+    let meta = RequestMeta::new(request_sid, ends, headers);
     request.extensions_mut().insert(meta.clone());
     let span = tracing::info_span!("request", request_sid = meta.request_sid.as_str());
     let trace = trace::begin(&state, &request, &meta);
@@ -70,8 +74,9 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         put(headers, CONCURRENT_REQUESTS, &concurrent_requests(&state));
         put(headers, CACHE_CONTROL, "no-store");
         put(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
-        if state.is_draining.load(Ordering::Relaxed) {
-            // The client goes elsewhere with its next request, which must not meet the end of this connection.
+        // A client goes elsewhere with its next request, which must not meet the end of this connection. And where nobody
+        // knows how long the body is, the end of the connection alone wipes it out of the parser's buffer.
+        if body.is_none() || state.is_draining.load(Ordering::Relaxed) {
             let head = response.response_mut().head_mut();
             head.set_connection_type(ConnectionType::Close);
         }
@@ -140,7 +145,7 @@ async fn record(
         return None;
     }
     let action = request.app_data::<Matched>()?.action(request.method())?;
-    let (context, account_sid, outcome) = (meta.context(request), meta.account_sid(), error.outcome);
+    let (context, account_sid, outcome) = (meta.context(), meta.account_sid(), error.outcome);
     let target_sid = request
         .match_info()
         .get("sid")

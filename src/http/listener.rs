@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use actix_http::HttpService;
 use actix_http::error::DispatchError;
-use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_factory, fn_service, map_config,
+};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::web::Data;
@@ -21,6 +23,7 @@ use tokio::time::sleep;
 use super::connection::{Connection, Patience, Refusal};
 use super::state::AppState;
 use super::transport::{Arrival, Entrance, Transport};
+use super::turn::{Turn, take_turns};
 use super::unread::Unread;
 use super::workers::Workers;
 
@@ -124,28 +127,36 @@ impl Listener {
                 .client_request_timeout(patience.head)
                 .client_disconnect_timeout(LINGER)
                 .local_addr(address)
-                .on_connect_ext(|connection: &Connection<Transport>, data| {
-                    data.insert(connection.activity());
-                    if let Some(address) = connection.io().local_address() {
+                .on_connect_ext(|turn: &Turn, data| {
+                    data.insert(turn.activity());
+                    if let Some(address) = turn.local_address() {
                         data.insert(address);
                     }
                 })
                 .h1(map_config(app, |()| AppConfig::default()));
+            let keep_alive = state.server.keep_alive;
             let (state, refusal) = (state.clone(), service.refusal);
             let refusal: Refusals = Rc::new(move |unread| refusal(&state, unread));
             let entrance = Arc::clone(&entrance);
             let farewells = farewells.clone();
-            fn_service(move |io| {
-                let connected = connect(Arc::clone(&entrance), io, patience, Rc::clone(&refusal));
-                let mut farewells = farewells.clone();
+            let http = Rc::new(http);
+            fn_factory(move || {
+                let (http, entrance, refusal) = (Rc::clone(&http), Arc::clone(&entrance), Rc::clone(&refusal));
+                let farewells = farewells.clone();
                 async move {
-                    let (connection, peer) = connected.await?;
-                    // An error is the end of the listener, and an end all the same.
-                    let farewell = async move { drop(farewells.wait_for(|is_said| *is_said).await) };
-                    Ok((connection.until(farewell), peer))
+                    let http = Rc::new(http.new_service(()).await?);
+                    Ok::<_, ()>(fn_service(move |io| {
+                        let connected = connect(Arc::clone(&entrance), io, patience, Rc::clone(&refusal));
+                        let (http, mut farewells) = (Rc::clone(&http), farewells.clone());
+                        async move {
+                            let (connection, peer) = connected.await?;
+                            // An error is the end of the listener, and an end all the same.
+                            let farewell = async move { drop(farewells.wait_for(|is_said| *is_said).await) };
+                            take_turns(http, connection.until(farewell), peer, keep_alive, LINGER).await
+                        }
+                    }))
                 }
             })
-            .and_then(http)
         };
         let mut workers = Workers::start(service.name, service.workers, make)?;
         workers.accept(socket, stop).await?;

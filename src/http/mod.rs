@@ -1,6 +1,7 @@
 //! HTTP: the only place that names actix. It turns requests into calls of the [`Vault`](crate::service::Vault) and
 //! results into answers, exactly as the wire contract says.
 
+mod activity;
 mod admin;
 mod connection;
 mod description;
@@ -8,7 +9,9 @@ mod edge;
 mod error;
 mod extract;
 mod forwarded;
+mod given;
 mod handlers;
+mod head;
 mod listener;
 mod measure;
 mod openapi;
@@ -21,6 +24,7 @@ mod state;
 mod surface;
 mod trace;
 mod transport;
+mod turn;
 mod unread;
 mod view;
 mod workers;

@@ -4,8 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderName, USER_AGENT};
+use actix_web::http::header::{HeaderMap, HeaderName, USER_AGENT};
 
 use super::forwarded::{Ends, Host};
 use super::surface;
@@ -15,11 +14,15 @@ use crate::domain::sid::{AccountSid, RequestSid};
 
 const USER_AGENT_CHARACTERS: usize = 256;
 
-/// The SID of the request, where it came from, and who turned out to be asking.
+/// The SID of the request, where it came from, what its headers say, and who turned out to be asking.
+///
+/// The headers are here and not where the framework has them: there they would lie in a pool, tokens too, until another
+/// request takes their place.
 #[derive(Clone)]
 pub(super) struct RequestMeta {
     pub(super) request_sid: RequestSid,
     ends: Rc<Ends>,
+    headers: Rc<HeaderMap>,
     caller: Rc<RefCell<Caller>>,
     limit: Rc<Cell<Option<&'static str>>>,
 }
@@ -34,10 +37,11 @@ pub(super) enum Caller {
 }
 
 impl RequestMeta {
-    pub(super) fn new(request_sid: RequestSid, ends: Ends) -> Self {
+    pub(super) fn new(request_sid: RequestSid, ends: Ends, headers: HeaderMap) -> Self {
         Self {
             request_sid,
             ends: Rc::new(ends),
+            headers: Rc::new(headers),
             caller: Rc::new(RefCell::new(Caller::Unknown(None))),
             limit: Rc::default(),
         }
@@ -61,6 +65,10 @@ impl RequestMeta {
             Caller::Unknown(claimed) => claimed.clone(),
             Caller::Known(principal) => Some(principal.account_sid().clone()),
         }
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The address that the request came from.
@@ -95,7 +103,7 @@ impl RequestMeta {
     }
 
     /// What a mutation by this request is recorded with.
-    pub(super) fn context(&self, request: &HttpRequest) -> RequestContext {
+    pub(super) fn context(&self) -> RequestContext {
         RequestContext {
             actor: match &*self.caller.borrow() {
                 Caller::Unknown(_) => Actor::Anonymous,
@@ -103,19 +111,22 @@ impl RequestMeta {
             },
             request_sid: Some(self.request_sid.clone()),
             source_address: self.source_address(),
-            user_agent: header(request, &USER_AGENT).map(|text| text.chars().take(USER_AGENT_CHARACTERS).collect()),
-            traceparent: traceparent(request).map(str::to_owned),
+            user_agent: self
+                .header(&USER_AGENT)
+                .map(|text| text.chars().take(USER_AGENT_CHARACTERS).collect()),
+            traceparent: self.traceparent().map(str::to_owned),
         }
     }
-}
 
-/// The trace that the caller says the request belongs to.
-pub(super) fn traceparent(request: &HttpRequest) -> Option<&str> {
-    header(request, &HeaderName::from_static("traceparent")).filter(|text| is_traceparent(text))
-}
+    /// The trace that the caller says the request belongs to.
+    pub(super) fn traceparent(&self) -> Option<&str> {
+        self.header(&HeaderName::from_static("traceparent"))
+            .filter(|text| is_traceparent(text))
+    }
 
-fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`.

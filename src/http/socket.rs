@@ -1,5 +1,6 @@
-//! The end of a connection that the network is at: a client that takes nothing of what is written is cut off here, below
-//! TLS, where it shows whether anything moves.
+//! The end of a connection that the network is at, below TLS. A client that takes nothing of what is written is cut off
+//! here, where it shows whether anything moves; and what an earlier request left in the buffer that is read into is wiped
+//! here, as soon as there is nothing more to read.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -46,7 +47,12 @@ impl<T> Socket<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(context, buffer)
+        let result = Pin::new(&mut self.get_mut().io).poll_read(context, buffer);
+        if result.is_pending() {
+            // TLS decrypts where it has read, and keeps the place.
+            buffer.initialize_unfilled().fill(0);
+        }
+        result
     }
 }
 
@@ -96,6 +102,21 @@ mod tests {
         let error = Socket::new(near, PATIENCE).write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(begun.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_earlier_is_wiped_when_there_is_nothing_more() {
+        let (near, _far) = duplex(7);
+        let mut socket = Socket::new(near, PATIENCE);
+        let mut bytes = *b"left over";
+        let mut buffer = ReadBuf::new(&mut bytes);
+        buffer.set_filled(4);
+        std::future::poll_fn(|context| {
+            assert!(Pin::new(&mut socket).poll_read(context, &mut buffer).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        assert_eq!(&bytes, b"left\0\0\0\0\0");
     }
 
     #[tokio::test(start_paused = true)]

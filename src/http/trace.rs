@@ -3,7 +3,7 @@
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 
 use super::operation::{Untraced, known_method};
-use super::request_meta::{RequestMeta, traceparent};
+use super::request_meta::RequestMeta;
 use super::routes;
 use super::state::AppState;
 use crate::telemetry::{RequestSpan, RequestStart};
@@ -19,7 +19,7 @@ pub(super) fn begin(state: &AppState, request: &ServiceRequest, meta: &RequestMe
         method: known_method(request.method()).unwrap_or("_OTHER"),
         scheme: meta.scheme(),
         request_sid: meta.request_sid.as_str(),
-        traceparent: traceparent(request.request()),
+        traceparent: meta.traceparent(),
     }))
 }
 

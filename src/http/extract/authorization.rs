@@ -21,7 +21,7 @@ pub(in crate::http) async fn authenticate(
     meta: &RequestMeta,
     state: &AppState,
 ) -> Result<AccountScope, ApiError> {
-    let (address, login) = (meta.source_address(), basic(request));
+    let (address, login) = (meta.source_address(), basic(meta));
     let result = state
         .run(move |vault| async move { vault.authenticate(address, login.as_ref()).await })
         .await;
@@ -44,13 +44,13 @@ pub(in crate::http) async fn authenticate(
         },
         ..ApiError::from(error)
     })?;
-    not_too_large(request, &state.limits)?;
+    not_too_large(request, meta, &state.limits)?;
     usable_host(meta)?;
     Ok(principal.scope())
 }
 
-fn basic(request: &HttpRequest) -> Option<Login> {
-    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+fn basic(meta: &RequestMeta) -> Option<Login> {
+    let value = meta.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

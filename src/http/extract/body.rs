@@ -1,7 +1,7 @@
 //! The body of a create or an update: a form, or JSON with the same names.
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use futures_util::StreamExt as _;
 use zeroize::Zeroizing;
 
@@ -11,10 +11,11 @@ use super::parameters::{PARAMETERS, Parameter};
 use crate::config::LimitSettings;
 use crate::domain::credential::CredentialInput;
 use crate::http::error::{ApiError, ErrorCode};
+use crate::http::request_meta::RequestMeta;
 
 /// Reads the parameters of a create or an update. Unknown ones are ignored; of a name that comes twice the last counts.
 pub(in crate::http) async fn credential_input(
-    request: &HttpRequest,
+    meta: &RequestMeta,
     payload: web::Payload,
     limits: &LimitSettings,
 ) -> Result<CredentialInput, ApiError> {
@@ -25,7 +26,7 @@ pub(in crate::http) async fn credential_input(
     if body.is_empty() {
         return Ok(input);
     }
-    match media_type(request).as_str() {
+    match media_type(meta).as_str() {
         "application/x-www-form-urlencoded" => {
             not_too_many(form::pairs(&body), limits)?;
             for (name, value) in form::pairs(&body) {
@@ -85,9 +86,8 @@ async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Zeroizing<V
     Ok(body)
 }
 
-fn media_type(request: &HttpRequest) -> String {
-    request
-        .headers()
+fn media_type(meta: &RequestMeta) -> String {
+    meta.headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())

@@ -13,8 +13,8 @@ use crate::http::request_meta::RequestMeta;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `Idempotency-Key`; one that comes more than once is refused, because nobody can say which is meant.
-pub(in crate::http) fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, ValidationError> {
-    let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
+pub(in crate::http) fn idempotency_key(meta: &RequestMeta) -> Result<Option<IdempotencyKey>, ValidationError> {
+    let mut values = meta.headers().get_all(IDEMPOTENCY_KEY);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => IdempotencyKey::parse(value.as_bytes()).map(Some),
@@ -26,14 +26,18 @@ pub(in crate::http) fn idempotency_key(request: &HttpRequest) -> Result<Option<I
 }
 
 /// `If-Match`.
-pub(in crate::http) fn precondition(request: &HttpRequest) -> Result<Precondition, ValidationError> {
-    Precondition::parse(request.headers().get_all(IF_MATCH).map(HeaderValue::as_bytes))
+pub(in crate::http) fn precondition(meta: &RequestMeta) -> Result<Precondition, ValidationError> {
+    Precondition::parse(meta.headers().get_all(IF_MATCH).map(HeaderValue::as_bytes))
 }
 
 /// Refuses a head that takes too much: the target, and the names and values of headers.
-pub(in crate::http) fn not_too_large(request: &HttpRequest, limits: &LimitSettings) -> Result<(), ApiError> {
+pub(in crate::http) fn not_too_large(
+    request: &HttpRequest,
+    meta: &RequestMeta,
+    limits: &LimitSettings,
+) -> Result<(), ApiError> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let headers = request
+    let headers = meta
         .headers()
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len());

@@ -28,9 +28,9 @@ pub(in crate::http) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
     let list_url = list_url(&request, &meta, &state)?;
-    let key = idempotency_key(&request)?;
-    let input = credential_input(&request, payload, &state.limits).await?;
-    let context = meta.context(&request);
+    let key = idempotency_key(&meta)?;
+    let input = credential_input(&meta, payload, &state.limits).await?;
+    let context = meta.context();
     let created = state
         .run(|vault| async move { vault.create_credential(&context, &scope, input, key.as_ref()).await })
         .await?;
@@ -51,7 +51,7 @@ pub(in crate::http) async fn fetch(
     let scope = authenticate(&request, &meta, &state).await?;
     let list_url = list_url(&request, &meta, &state)?;
     let sid = credential_sid(&request)?;
-    let precondition = precondition(&request)?;
+    let precondition = precondition(&meta)?;
     let credential = state
         .run(|vault| async move { vault.credential(&scope, &sid, &precondition).await })
         .await?;
@@ -83,9 +83,9 @@ pub(in crate::http) async fn update(
     let scope = authenticate(&request, &meta, &state).await?;
     let list_url = list_url(&request, &meta, &state)?;
     let sid = credential_sid(&request)?;
-    let precondition = precondition(&request)?;
-    let input = credential_input(&request, payload, &state.limits).await?;
-    let context = meta.context(&request);
+    let precondition = precondition(&meta)?;
+    let input = credential_input(&meta, payload, &state.limits).await?;
+    let context = meta.context();
     let credential = state
         .run(|vault| async move {
             vault
@@ -103,8 +103,8 @@ pub(in crate::http) async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
     let sid = credential_sid(&request)?;
-    let precondition = precondition(&request)?;
-    let context = meta.context(&request);
+    let precondition = precondition(&meta)?;
+    let context = meta.context();
     state
         .run(|vault| async move { vault.delete_credential(&context, &scope, &sid, &precondition).await })
         .await?;

@@ -7,6 +7,7 @@ mod idempotency_rules;
 mod precondition;
 mod precondition_races;
 mod surfaces;
+mod turns;
 mod unread;
 mod validation;
 
