@@ -10,6 +10,7 @@ mod migrate;
 mod operator;
 mod output;
 mod progress;
+mod privacy;
 mod serve;
 
 use std::path::PathBuf;
@@ -60,9 +61,8 @@ enum Verb {
 /// Runs the program; 0 is success, 1 a failure that standard error tells, 2 a wrong command line.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let result = privacy::keep_memory_private()
+        .and_then(|()| tokio::runtime::Builder::new_multi_thread().enable_all().build())
         .map_err(Failure::from)
         .and_then(|runtime| runtime.block_on(dispatch(arguments)));
     match result {

@@ -6,14 +6,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{DataDirectory, DevVault, Signal, clean, run};
+use super::support::{DataDirectory, DevVault, Signal, clean, nobody, run, we_are_root};
 
 /// Everything in it means something else to a shell, to TOML, to an address or to Postgres.
 const AWKWARD: &str = "it's \"my\" vault, $HOME; `a`\\b %41 #ü";
-
-fn we_are_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
-}
 
 /// Registers a credential by the printed line, which stands for all that a name could break.
 fn paste_and_stop(vault: DevVault, directory: &DataDirectory) {
@@ -79,16 +75,11 @@ fn another_user_than_root_needs_no_privilege() {
 
 /// The program as the user `nobody`, with a copy of it that this user can reach and a data directory that is theirs.
 fn as_nobody(data_directory: &Path) -> Command {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap();
-    let nobody = passwd.lines().find(|line| line.starts_with("nobody:")).unwrap();
-    let fields: Vec<_> = nobody.split(':').collect();
-    let (user, group) = (fields[2], fields[3]);
-
+    let (user, group) = nobody();
     let program = data_directory.parent().unwrap().join("pushvault");
     fs::copy(env!("CARGO_BIN_EXE_pushvault"), &program).unwrap();
     fs::create_dir(data_directory).unwrap();
-    let number = |text: &str| Some(text.parse().unwrap());
-    chown(data_directory, number(user), number(group)).unwrap();
+    chown(data_directory, Some(user), Some(group)).unwrap();
 
     let mut command = clean(Command::new("setpriv"));
     command

@@ -25,6 +25,7 @@ mod dev_root_key;
 mod drill;
 mod failover;
 mod faults;
+mod memory;
 mod migrate;
 mod replicas;
 mod rotation;

@@ -21,7 +21,8 @@ fn with_files(deployment: Deployment, certificate: &str, private_key: &str) -> D
         .with("TLS__PRIVATE_KEY_FILE", &key.to_string_lossy())
 }
 
-fn with_pair(deployment: Deployment, pair: &Pair) -> Deployment {
+/// A deployment that speaks TLS with this pair.
+pub(super) fn with_pair(deployment: Deployment, pair: &Pair) -> Deployment {
     with_files(deployment, &pair.certificate, &pair.private_key)
 }
 

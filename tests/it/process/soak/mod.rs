@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use self::crowd::{Crowd, Place};
 use self::watch::{Sample, Watch};
 use super::load::{Random, tell};
-use super::support::Deployment;
+use super::support::{Deployment, readable};
 
 /// Which program is loaded, if not the one of this build; how many seconds it lasts.
 const PROGRAM: &str = "PUSHVAULT_SOAK_PROGRAM";
@@ -53,7 +53,7 @@ async fn a_vault_gives_back_what_it_took_however_long_everybody_stays() {
     }
     let account = deployment.create_account();
     let key = deployment.create_api_key(&account.sid);
-    let service = deployment.serve();
+    let service = deployment.start(readable(deployment.command(&["serve"])));
     let mut watch = Watch::new(service.program.id(), deployment.database().await);
     // Who answers has started all its threads.
     let (status, _) = regulars::answer(regulars::client().get(format!("{}/readyz", service.url))).await;

@@ -10,6 +10,7 @@ mod postgres;
 mod processes;
 mod program;
 mod runbook;
+mod users;
 
 pub(super) use api::{Answer, Caller};
 pub(super) use collector::{CERTIFICATE, Collector, Manner, attributes, has_failed};
@@ -21,3 +22,4 @@ pub(super) use postgres::Postgres;
 pub(super) use processes::{Process, listening_ports};
 pub(super) use program::{PUSHVAULT, Program, Signal, clean, look_until, pushvault, run, wait_for, wait_until};
 pub(super) use runbook::{Runbook, Shell, Step};
+pub(super) use users::{nobody, readable, we_are_root, wrapped};

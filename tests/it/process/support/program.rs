@@ -25,6 +25,10 @@ pub(crate) enum Signal {
     Terminate,
     /// What a closed terminal sends.
     HangUp,
+    /// What a program sends itself when it gives up.
+    Abort,
+    /// What the system sends one that reaches for memory that is not there.
+    Fault,
     /// What cannot be refused.
     Kill,
 }
@@ -103,6 +107,8 @@ impl Signal {
             Self::Interrupt => "INT",
             Self::Terminate => "TERM",
             Self::HangUp => "HUP",
+            Self::Abort => "ABRT",
+            Self::Fault => "SEGV",
             Self::Kill => "KILL",
         };
         // Every shell can send signals, while the program `kill` is not on every machine.
