@@ -26,17 +26,19 @@ alter table account_keys add column changed_at timestamptz;
 
 -- The service holds keys in memory, and another replica may rotate them meanwhile. So the database has the last word: a row
 -- that is written under a key that is not the primary one any more is refused, with a state that the service knows and
--- answers by trying again with the key of the day. The lock keeps the key in its state until the writer's transaction
--- ends, so that whoever changes the state next sees every row under it. With the rights of the schema's owner: the
--- service may not change keys, and so not lock them.
+-- answers by trying again with the key of the day. Whoever writes such a row shares a lock until its transaction ends;
+-- whoever changes which key is the primary one has it alone, and sees afterwards every row under the old one. It is an
+-- advisory lock, because those are granted in turn: with a lock on the key's row, a stream of writers would keep the one
+-- who rotates waiting for ever.
 create function require_primary_account_key() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     header bytea := new.dek_envelope;
     state text;
 begin
     if octet_length(header) >= 8 then
-        execute format('select state from %I.account_keys where account_sid = $1 and version = $2 for share', tg_table_schema)
+        perform pg_advisory_xact_lock_shared(hashtextextended(new.account_sid, 0));
+        execute format('select state from %I.account_keys where account_sid = $1 and version = $2', tg_table_schema)
             into state
             using new.account_sid,
                 (get_byte(header, 4)::bigint << 24) + (get_byte(header, 5) << 16)
@@ -51,15 +53,15 @@ end
 $$;
 
 create function require_primary_root_key() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     state text;
 begin
     if new.state = 'destroyed' then
         return new;
     end if;
-    execute format('select state from %I.root_keys where kek_id = $1 for share', tg_table_schema)
-        into state using new.kek_id;
+    perform pg_advisory_xact_lock_shared(hashtextextended('root_keys', 0));
+    execute format('select state from %I.root_keys where kek_id = $1', tg_table_schema) into state using new.kek_id;
     if state = 'primary' then
         return new;
     end if;

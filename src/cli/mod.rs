@@ -9,8 +9,8 @@ mod kek;
 mod migrate;
 mod operator;
 mod output;
-mod progress;
 mod privacy;
+mod progress;
 mod serve;
 
 use std::path::PathBuf;

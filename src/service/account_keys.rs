@@ -61,7 +61,6 @@ impl Vault {
                 .new_account_key(&self.store, scope.account_sid(), version)
                 .await?;
             let mut change = self.store.begin().await?;
-            change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
             let before = change.demote_account_key(scope).await?;
             let inserted = change.insert_account_key(scope.account_sid(), &key).await;
             match inserted.map_err(VaultError::from) {
@@ -152,7 +151,6 @@ impl Vault {
         scope: &AccountScope,
     ) -> Result<Vec<i32>, VaultError> {
         let mut change = self.store.begin().await?;
-        change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
         let destroyed = change.destroy_idle_account_keys(scope).await?;
         if !destroyed.is_empty() {
             let event = AuditEvent {

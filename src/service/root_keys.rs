@@ -90,6 +90,7 @@ impl Vault {
         self.require_here(&next.kek_id)?;
         self.require_everywhere(&next.kek_id).await?;
         let mut change = self.store.begin().await?;
+        change.lock_root_keys().await?;
         let before = known.iter().find(|record| record.state == RootKeyState::Primary);
         if let Some(before) = before {
             if before.kek_id == next.kek_id {
@@ -217,6 +218,7 @@ impl Vault {
             VaultError::NotNow(format!("the root key {kek_id} is not known: see `pushvault kek list`"))
         })?;
         let mut change = self.store.begin().await?;
+        change.lock_root_keys().await?;
         let is_moved = change.move_root_key(kek_id, from, to).await?;
         // Counted after the state has changed: from then on nothing new is wrapped under it.
         let rows = change.count_account_keys_under(kek_id).await?;

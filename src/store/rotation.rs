@@ -123,6 +123,14 @@ impl Store {
 }
 
 impl UnitOfWork {
+    /// Waits for whoever is writing an account key, and keeps others from it until this change is done.
+    pub async fn lock_root_keys(&mut self) -> Result<(), StoreError> {
+        sqlx::query!("select pg_advisory_xact_lock(hashtextextended('root_keys', 0))")
+            .fetch_one(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Takes a root key from one of these states to the next; false when it is in none of them.
     pub async fn move_root_key(
         &mut self,
@@ -179,8 +187,14 @@ impl UnitOfWork {
     }
 
     /// Makes the account's primary key a previous one, so that another may become the primary one. Waits for whoever is
-    /// writing a row under it.
+    /// writing a row under it, and keeps others from it until this change is done.
     pub async fn demote_account_key(&mut self, scope: &AccountScope) -> Result<Option<i32>, StoreError> {
+        sqlx::query!(
+            "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+            scope.account_sid().as_str(),
+        )
+        .fetch_one(self.connection())
+        .await?;
         Ok(sqlx::query_scalar!(
             "update account_keys set state = 'previous', changed_at = now()
             where account_sid = $1 and state = 'primary' returning version",

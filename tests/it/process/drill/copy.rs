@@ -24,7 +24,9 @@ impl Contents {
         let names: Vec<(String,)> = database
             .rows(
                 "select relname::text from pg_class
-                where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace",
+                where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace
+                    -- Who lives changes by itself.
+                    and relname <> 'replicas'",
             )
             .await;
         let mut tables = BTreeMap::new();
