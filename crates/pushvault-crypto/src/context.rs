@@ -16,6 +16,12 @@ const ENVELOPE_TAG: &str = "pushvault/v1/envelope";
 /// The domain tag of a wrapped account key.
 const ACCOUNT_KEY_TAG: &str = "pushvault/v1/account-key";
 
+/// The domain tag of an account key that is encrypted to a recovery recipient.
+const RECOVERY_TAG: &str = "pushvault/v1/recovery";
+
+/// The domain tag of a wrapped signing key.
+const SIGNING_KEY_TAG: &str = "pushvault/v1/signing-key";
+
 /// The identity of one installation, drawn once and kept in its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeploymentId([u8; 16]);
@@ -98,6 +104,34 @@ impl AccountKeyContext<'_> {
             .bytes(self.deployment_id.as_bytes())
             .text(self.account_sid)?
             .bytes(&self.version.to_be_bytes())
+            .text(kek_id.as_str())
+    }
+
+    /// What stands before the account key in a copy for a recovery recipient: tag, deployment id, account SID, account
+    /// key version. Which root key wraps it too is left out: that one may be lost.
+    pub(crate) fn recovery_copy(&self) -> Result<Fields, CryptoError> {
+        Ok(Fields::tagged(RECOVERY_TAG)
+            .bytes(self.deployment_id.as_bytes())
+            .text(self.account_sid)?
+            .bytes(&self.version.to_be_bytes()))
+    }
+}
+
+/// Where a wrapped signing key belongs. The KEK adds its own id when it wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningKeyContext<'a> {
+    /// The installation.
+    pub deployment_id: &'a DeploymentId,
+    /// The id of the signing key, which its public half gives.
+    pub key_id: &'a str,
+}
+
+impl SigningKeyContext<'_> {
+    /// The AAD of the wrap: tag, deployment id, signing key id, KEK id.
+    pub(crate) fn aad(&self, kek_id: &KekId) -> Result<Fields, CryptoError> {
+        Fields::tagged(SIGNING_KEY_TAG)
+            .bytes(self.deployment_id.as_bytes())
+            .text(self.key_id)?
             .text(kek_id.as_str())
     }
 }

@@ -46,6 +46,11 @@ impl Fields {
         self
     }
 
+    /// The encoded list, handed over: for one that holds a key and is to be wiped.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// The encoded list.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -30,6 +30,18 @@ pub enum CryptoError {
     /// A text is not a key id of the form `kek_` and 16 lower-case hexadecimal digits.
     #[error("the key id is malformed")]
     MalformedKekId,
+    /// A text is not an X25519 recipient of age.
+    #[error("the recipient is malformed: it is `age1` and 58 characters in lower case")]
+    MalformedRecipient,
+    /// A text is not an X25519 identity of age.
+    #[error("the recovery key is malformed: it is `AGE-SECRET-KEY-1` and 58 characters")]
+    MalformedIdentity,
+    /// The copy of a key for a recovery recipient has a shape that is not written here.
+    #[error("the recovery copy is malformed")]
+    MalformedRecoveryCopy,
+    /// The copy of a key for a recovery recipient was made for another deployment, account or version.
+    #[error("the recovery copy belongs to another key")]
+    WrongPlace,
     /// A context has an empty text field, which is always a caller's mistake.
     #[error("a field of the encryption context is empty")]
     MalformedContext,

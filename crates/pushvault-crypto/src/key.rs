@@ -93,6 +93,10 @@ impl KeyEncryptionKey {
         MacKey::derive(&self.key, Fields::tagged(PAGE_TOKEN_TAG).as_bytes())
     }
 
+    pub(crate) fn as_key(&self) -> &Key256 {
+        &self.key
+    }
+
     fn from_key(key: Key256) -> Result<Self, CryptoError> {
         let id = KekId::of(&key)?;
         Ok(Self { key, id })
@@ -148,6 +152,14 @@ impl WrappedKey {
     /// Takes over exactly 60 bytes; any other length is [`CryptoError::MalformedWrappedKey`].
     pub fn parse(bytes: &[u8]) -> Result<Self, CryptoError> {
         bytes.try_into().map(Self).map_err(|_| CryptoError::MalformedWrappedKey)
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; WRAPPED_KEY_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; WRAPPED_KEY_LENGTH] {
+        &self.0
     }
 
     /// The bytes to store.

@@ -22,6 +22,7 @@
 //! key or a plaintext is wiped when dropped.
 
 mod aead;
+mod age;
 mod argon;
 pub mod context;
 mod dek;
@@ -36,12 +37,16 @@ pub mod mac;
 mod padding;
 mod plaintext;
 pub mod random;
+pub mod recovery;
 mod secret;
+pub mod signing;
 pub mod token;
 
-pub use context::{AccountKeyContext, DeploymentId, EncryptionContext, Role};
+pub use context::{AccountKeyContext, DeploymentId, EncryptionContext, Role, SigningKeyContext};
 pub use envelope::{Envelope, Plaintext, Secrets, open, rewrap, seal};
 pub use error::CryptoError;
 pub use key::{AccountKey, Argon2Cost, KekId, KeyEncryptionKey, WrappedKey};
 pub use mac::MacKey;
+pub use recovery::{RecoveryKey, RecoveryRecipient};
+pub use signing::{SignaturePublicKey, SigningKey};
 pub use token::{generate_token, hash_token, verify_token};
