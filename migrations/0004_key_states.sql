@@ -57,7 +57,7 @@ create function require_primary_root_key() returns trigger
 declare
     state text;
 begin
-    if new.state = 'destroyed' then
+    if octet_length(new.wrapped_key) = 0 then
         return new;
     end if;
     perform pg_advisory_xact_lock_shared(hashtextextended('root_keys', 0));

@@ -10,14 +10,14 @@ use time::format_description::well_known::Rfc3339;
 
 use super::kek::Rate;
 use super::operator::{Operator, explain};
-use super::output::{Failure, Format, Output};
+use super::output::{Failure, Format, Output, line};
 use super::progress::Teller;
 use crate::config::Settings;
 use crate::domain::account::AccountStatus;
 use crate::domain::audit::Action;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::AccountSid;
-use crate::service::{Progress, TokenRotation};
+use crate::service::{Destruction, Progress, TokenRotation};
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -48,6 +48,16 @@ pub(super) enum Verb {
     Activate {
         #[command(flatten)]
         account: Account,
+    },
+    /// Destroy the keys of a suspended account, and with them every secret that it ever had. The first time this says what
+    /// would be destroyed, and a code; with the code it does it and prints a signed statement; after that, the statement of
+    /// the day.
+    Destroy {
+        #[command(flatten)]
+        account: Account,
+        /// The code that was printed.
+        #[arg(long, value_name = "CODE")]
+        confirm: Option<String>,
     },
     /// Make a new auth token, shown this once. The present one stays valid until --finish.
     RotateToken {
@@ -108,6 +118,7 @@ pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> 
         Verb::Show { account } => show(&operator, &account).await,
         Verb::Suspend { account } => set_status(&operator, &account, AccountStatus::Suspended).await,
         Verb::Activate { account } => set_status(&operator, &account, AccountStatus::Active).await,
+        Verb::Destroy { account, confirm } => destroy(&operator, &account, confirm.as_deref()).await,
         Verb::RotateToken {
             account,
             revoke_old,
@@ -152,7 +163,7 @@ async fn show(operator: &Operator, account: &Account) -> Result<(), Failure> {
 async fn set_status(operator: &Operator, account: &Account, status: AccountStatus) -> Result<(), Failure> {
     let action = match status {
         AccountStatus::Active => Action::AccountActivate,
-        AccountStatus::Suspended => Action::AccountSuspend,
+        AccountStatus::Suspended | AccountStatus::Destroyed => Action::AccountSuspend,
     };
     let sid = &account.account_sid;
     let scope = AccountScope::for_operator(sid.clone());
@@ -212,4 +223,50 @@ async fn rotate_key(
         }));
     }
     Ok(format.print(&json!(rotated))?)
+}
+
+async fn destroy(operator: &Operator, account: &Account, confirm: Option<&str>) -> Result<(), Failure> {
+    let (vault, context, sid) = (&operator.vault, &operator.context, &account.account_sid);
+    let scope = AccountScope::for_operator(sid.clone());
+    if let Some(code) = confirm {
+        let result = vault.destroy_account(context, &scope, code).await;
+        operator
+            .audited(Action::AccountDestroy, Some(sid), Some(sid.as_str()), result)
+            .await?;
+    }
+    let result = vault.destruction(context, &scope).await;
+    let stated = operator
+        .audited(Action::AccountDestroyStatement, Some(sid), Some(sid.as_str()), result)
+        .await?;
+    if let Some(stated) = stated {
+        return print_statement(&stated, account.output.format);
+    }
+    let result = vault.preview_destruction(context, &scope).await;
+    let preview = operator
+        .audited(Action::AccountDestroyPreview, Some(sid), Some(sid.as_str()), result)
+        .await?;
+    Ok(account.output.format.print(&json!({
+        "account_sid": sid,
+        "friendly_name": preview.account.friendly_name,
+        "credentials": preview.inventory.credentials,
+        "deleted_credentials": preview.inventory.deleted_credentials,
+        "credential_versions": preview.inventory.credential_versions,
+        "account_keys": preview.inventory.account_keys,
+        "api_keys": preview.inventory.api_keys,
+        "newest_credentials": preview.credentials,
+        "confirm": preview.code,
+    }))?)
+}
+
+fn print_statement(stated: &Destruction, format: Format) -> Result<(), Failure> {
+    match format {
+        // To the byte, so that what is kept can be verified.
+        Format::Text => line(stated.note.trim_end())?,
+        Format::Json => format.print(&json!({
+            "statement": stated.note,
+            "final": stated.record.is_final(),
+            "signing_key": stated.key_id,
+        }))?,
+    }
+    Ok(())
 }

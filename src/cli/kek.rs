@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use pushvault_crypto::KekId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::operator::Operator;
 use super::output::{Failure, Output};
 use super::progress::Teller;
 use crate::config::{KekSettings, Settings};
 use crate::domain::audit::Action;
-use crate::service::Progress;
+use crate::service::{Finding, Progress};
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -152,14 +152,7 @@ async fn verify(settings: &Settings, output: &Output) -> Result<ExitCode, Failur
             "problem": finding.problem,
         })
     });
-    let of_versions = report.findings.iter().map(|finding| {
-        json!({
-            "account_sid": finding.account_sid,
-            "credential_sid": finding.credential_sid,
-            "version": finding.version,
-            "problem": finding.problem,
-        })
-    });
+    let of_versions = report.findings.iter().map(finding);
     let findings: Vec<_> = of_keys.chain(of_versions).collect();
     output.format.print(&json!({
         "opened": report.opened,
@@ -171,5 +164,15 @@ async fn verify(settings: &Settings, output: &Output) -> Result<ExitCode, Failur
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// A credential version that does not open, as it is printed.
+pub(super) fn finding(finding: &Finding) -> Value {
+    json!({
+        "account_sid": finding.account_sid,
+        "credential_sid": finding.credential_sid,
+        "version": finding.version,
+        "problem": finding.problem,
     })
 }

@@ -11,6 +11,7 @@ mod operator;
 mod output;
 mod privacy;
 mod progress;
+mod recovery;
 mod serve;
 
 use std::path::PathBuf;
@@ -54,6 +55,9 @@ enum Verb {
     /// Look after root keys (KEKs).
     #[command(subcommand)]
     Kek(kek::Verb),
+    /// Prepare for the loss of the root key, and come back from it.
+    #[command(subcommand)]
+    Recovery(recovery::Verb),
     /// Ask the service that the settings describe whether it is alive.
     Healthcheck,
 }
@@ -86,6 +90,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Account(verb) => account::run(&settings()?, verb).await?,
         Verb::ApiKey(verb) => api_key::run(&settings()?, verb).await?,
         Verb::Kek(verb) => return kek::run(&settings()?, verb).await,
+        Verb::Recovery(verb) => return recovery::run(&settings()?, verb).await,
         Verb::Healthcheck => healthcheck::run(&settings()?)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,8 @@ pub enum AccountStatus {
     Active,
     /// Every call is refused with 403 and code 20005; nothing is lost.
     Suspended,
+    /// Every call is refused in the same way, for ever: the account's keys are gone, and its secrets with them.
+    Destroyed,
 }
 
 impl AccountStatus {
@@ -22,12 +24,13 @@ impl AccountStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Destroyed => "destroyed",
         }
     }
 
     /// Reads the name as stored.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Suspended]
+        [Self::Active, Self::Suspended, Self::Destroyed]
             .into_iter()
             .find(|status| status.as_str() == text)
     }

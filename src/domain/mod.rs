@@ -3,6 +3,7 @@
 pub mod account;
 pub mod audit;
 pub mod credential;
+pub mod destruction;
 pub mod finding;
 pub mod form;
 pub mod idempotency;
@@ -12,6 +13,7 @@ pub mod precondition;
 pub mod principal;
 pub mod public_key;
 pub mod push_service;
+pub mod recovery;
 pub mod root_key;
 pub mod sid;
 pub mod text;

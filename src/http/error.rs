@@ -128,7 +128,7 @@ impl From<&VaultError> for ErrorCode {
             VaultError::Unauthenticated { .. } => Self::Unauthenticated,
             VaultError::Suspended(_) => Self::Suspended,
             VaultError::NotFound => Self::NotFound,
-            VaultError::Invalid(_) => Self::InvalidRequest,
+            VaultError::Invalid(_) | VaultError::Recovery(_) | VaultError::Destruction(_) => Self::InvalidRequest,
             VaultError::PreconditionFailed | VaultError::NotNow(_) => Self::PreconditionFailed,
             VaultError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             VaultError::TooManyRequests { .. } => Self::TooManyRequests,

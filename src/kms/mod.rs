@@ -4,7 +4,8 @@ mod error;
 mod file;
 
 use pushvault_crypto::{
-    AccountKey, AccountKeyContext, Argon2Cost, CryptoError, KekId, KeyEncryptionKey, MacKey, WrappedKey, random,
+    AccountKey, AccountKeyContext, Argon2Cost, CryptoError, KekId, KeyEncryptionKey, MacKey, SigningKey,
+    SigningKeyContext, WrappedKey, random,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -101,6 +102,38 @@ impl RootKey {
     pub async fn unwrap(&self, wrapped: &[u8], context: &AccountKeyContext<'_>) -> Result<AccountKey, KmsError> {
         match &self.keeper {
             Keeper::Memory(kek) => Ok(kek.unwrap_account_key(&WrappedKey::parse(wrapped)?, context)?),
+        }
+    }
+}
+
+impl RootKey {
+    /// Wraps a signing key for the place that `context` names.
+    #[expect(
+        clippy::unused_async,
+        reason = "providers beyond this machine are asked over the network"
+    )]
+    pub async fn wrap_signing_key(
+        &self,
+        key: &SigningKey,
+        context: &SigningKeyContext<'_>,
+    ) -> Result<Vec<u8>, KmsError> {
+        match &self.keeper {
+            Keeper::Memory(kek) => Ok(kek.wrap_signing_key(key, context)?.as_bytes().to_vec()),
+        }
+    }
+
+    /// Unwraps a signing key that [`Self::wrap_signing_key`] wrapped for the same place.
+    #[expect(
+        clippy::unused_async,
+        reason = "providers beyond this machine are asked over the network"
+    )]
+    pub async fn unwrap_signing_key(
+        &self,
+        wrapped: &[u8],
+        context: &SigningKeyContext<'_>,
+    ) -> Result<SigningKey, KmsError> {
+        match &self.keeper {
+            Keeper::Memory(kek) => Ok(kek.unwrap_signing_key(&WrappedKey::parse(wrapped)?, context)?),
         }
     }
 }

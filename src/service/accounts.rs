@@ -8,6 +8,7 @@ use super::keyring::Patience;
 use super::vault::Vault;
 use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
+use crate::domain::destruction::DestructionError;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::FriendlyName;
@@ -114,9 +115,13 @@ impl Vault {
         let action = match status {
             AccountStatus::Active => Action::AccountActivate,
             AccountStatus::Suspended => Action::AccountSuspend,
+            AccountStatus::Destroyed => return Err(DestructionError::Destroyed(scope.account_sid().clone()).into()),
         };
         let mut change = self.store.begin().await?;
         let before = change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
+        if before.status == AccountStatus::Destroyed {
+            return Err(DestructionError::Destroyed(scope.account_sid().clone()).into());
+        }
         let after = change.update_account_status(scope, status).await?;
         let event = AuditEvent {
             target_sid: Some(scope.account_sid().to_string()),

@@ -146,7 +146,7 @@ impl Authenticator {
         };
         match record.status {
             AccountStatus::Active => Ok(principal),
-            AccountStatus::Suspended => Err(VaultError::Suspended(principal)),
+            AccountStatus::Suspended | AccountStatus::Destroyed => Err(VaultError::Suspended(principal)),
         }
     }
 

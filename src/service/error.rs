@@ -5,7 +5,9 @@ use std::time::Duration;
 use pushvault_crypto::CryptoError;
 
 use crate::config::ConfigError;
+use crate::domain::destruction::DestructionError;
 use crate::domain::principal::Principal;
+use crate::domain::recovery::RecoveryError;
 use crate::domain::sid::AccountSid;
 use crate::domain::validation::ValidationError;
 use crate::kms::KmsError;
@@ -65,6 +67,12 @@ pub enum VaultError {
     /// A key or ciphertext did not do what it should.
     #[error("the cryptography failed")]
     Crypto(#[from] CryptoError),
+    /// Recovery cannot do what it was asked for.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// An account cannot be destroyed, or is.
+    #[error(transparent)]
+    Destruction(#[from] DestructionError),
     /// A task ended before its work was done.
     #[error("a background task ended early")]
     Interrupted,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use pushvault_crypto::{
     AccountKey, AccountKeyContext, CryptoError, DeploymentId, EncryptionContext, Envelope, KekId, MacKey,
+    RecoveryRecipient,
 };
 
 use super::account_cache::AccountCache;
@@ -19,7 +20,9 @@ use crate::domain::root_key::RootKeyState;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::kms::{KmsError, RootKey};
 use crate::metrics::Metrics;
-use crate::store::{CredentialVersion, KeyChanges, PlacedAccountKey, Store, StoreError, WrappedAccountKey};
+use crate::store::{
+    CredentialVersion, KeyChanges, RecoveryCopy, Store, StoreError, StoredAccountKey, WrappedAccountKey,
+};
 use crate::telemetry::{Traced as _, step};
 
 /// How often a change is tried with keys that turn out to be rotated meanwhile.
@@ -84,6 +87,17 @@ impl Keyring {
         })
     }
 
+    /// The identity of this deployment.
+    pub(super) fn deployment_id(&self) -> &DeploymentId {
+        &self.deployment_id
+    }
+
+    /// A MAC that whoever has no root key cannot make.
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let key = self.roots.first().map(RootKey::page_token_key);
+        key.map_or([0; 32], |key| key.digest(parts))
+    }
+
     /// Whether a root key can be used here.
     pub(super) fn has(&self, kek_id: &KekId) -> bool {
         self.roots.iter().any(|root| root.id() == kek_id)
@@ -109,7 +123,8 @@ impl Keyring {
         &self.roots
     }
 
-    /// Makes a key of an account, wrapped under the primary root key.
+    /// Makes a key of an account, wrapped under the primary root key, and encrypted to the recovery recipient if
+    /// there is one.
     pub(super) async fn new_account_key(
         &self,
         store: &Store,
@@ -119,12 +134,34 @@ impl Keyring {
         let context = self.account_key_context(account_sid, version)?;
         let primary = store.primary_root_key().await?;
         let primary = primary.ok_or(StoreError::Malformed("root_keys has no primary key"))?;
+        let key = AccountKey::generate()?;
         Ok(WrappedAccountKey {
             version,
             is_primary: true,
-            wrapped: self.root(&primary)?.wrap(&AccountKey::generate()?, &context).await?,
+            wrapped: self.root(&primary)?.wrap(&key, &context).await?,
             kek_id: primary,
+            recovery: match store.primary_recovery_recipient().await? {
+                Some(recipient) => Some(copy_for(&recipient, &key, &context)?),
+                None => None,
+            },
         })
+    }
+
+    /// Encrypts a stored account key to a recovery recipient.
+    pub(super) async fn recovery_copy(
+        &self,
+        key: &StoredAccountKey,
+        recipient: &str,
+    ) -> Result<RecoveryCopy, VaultError> {
+        let unwrapped = self.unwrap_stored(key).await?;
+        let context = self.account_key_context(&key.account_sid, key.version)?;
+        Ok(copy_for(recipient, &unwrapped, &context)?)
+    }
+
+    /// Unwraps an account key with the root key that it is wrapped under.
+    pub(super) async fn unwrap_stored(&self, key: &StoredAccountKey) -> Result<AccountKey, VaultError> {
+        let context = self.account_key_context(&key.account_sid, key.version)?;
+        Ok(self.root(&key.kek_id)?.unwrap(&key.wrapped, &context).await?)
     }
 
     /// Seals the secrets of one version under the account's primary key.
@@ -239,11 +276,6 @@ impl Keyring {
             needed: kek_id.to_string(),
             found: self.kek_ids(),
         })
-    }
-
-    /// Unwraps an account key, wherever it is.
-    pub(super) async fn unwrap_placed(&self, placed: &PlacedAccountKey) -> Result<AccountKey, VaultError> {
-        self.unwrap(&placed.account_sid, &placed.key).await
     }
 
     async fn unwrap(&self, account_sid: &AccountSid, wrapped: &WrappedAccountKey) -> Result<AccountKey, VaultError> {
@@ -368,6 +400,13 @@ async fn register_first(store: &Store, settings: &Settings, context: &RequestCon
         change.commit(event).await?;
     }
     Ok(())
+}
+
+fn copy_for(recipient: &str, key: &AccountKey, context: &AccountKeyContext<'_>) -> Result<RecoveryCopy, CryptoError> {
+    Ok(RecoveryCopy {
+        copy: RecoveryRecipient::parse(recipient)?.wrap(key, context)?,
+        recipient: recipient.to_owned(),
+    })
 }
 
 fn fingerprints(roots: &[RootKey]) -> String {

@@ -13,7 +13,7 @@ use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::root_key::{RootKeyRecord, RootKeyState};
 use crate::domain::sid::AccountSid;
 use crate::kms::RootKey;
-use crate::store::{PlacedAccountKey, Rewrapped, StoreError};
+use crate::store::{Rewrapped, StoreError, StoredAccountKey};
 
 /// A root key as an operator sees it.
 #[derive(Debug, Serialize)]
@@ -133,19 +133,20 @@ impl Vault {
         let counts = self.store.account_keys_by_root_key().await?;
         let total = counts.iter().filter(|(kek_id, _)| *kek_id != primary);
         progress.expect(total.map(|(_, count)| *count).sum());
-        let mut last: Option<PlacedAccountKey> = None;
+        let mut last: Option<StoredAccountKey> = None;
         loop {
             let batch = self
                 .store
-                .account_keys_after(last.as_ref(), Some(&primary), progress.batch())
+                .stored_account_keys_after(last.as_ref(), Some(&primary), progress.batch())
                 .await?;
             if batch.is_empty() {
+                self.rewrap_signing_key(context).await?;
                 return Ok(progress.done());
             }
             let mut rewrapped = Vec::with_capacity(batch.len());
             for old in batch {
-                let key = self.keyring.unwrap_placed(&old).await?;
-                let context = self.keyring.account_key_context(&old.account_sid, old.key.version)?;
+                let key = self.keyring.unwrap_stored(&old).await?;
+                let context = self.keyring.account_key_context(&old.account_sid, old.version)?;
                 let new = root.wrap(&key, &context).await?;
                 rewrapped.push(Rewrapped { old, new });
             }
@@ -221,10 +222,10 @@ impl Vault {
         change.lock_root_keys().await?;
         let is_moved = change.move_root_key(kek_id, from, to).await?;
         // Counted after the state has changed: from then on nothing new is wrapped under it.
-        let rows = change.count_account_keys_under(kek_id).await?;
+        let rows = change.count_keys_under(kek_id).await?;
         if rows > 0 {
             return Err(VaultError::NotNow(format!(
-                "{rows} account key(s) are wrapped under the root key {kek_id}: {}",
+                "{rows} key(s) are wrapped under the root key {kek_id}: {}",
                 match record.state {
                     RootKeyState::Primary => "make another one the primary key first (`pushvault kek rotate`)",
                     _ => "run `pushvault kek rewrap` first",

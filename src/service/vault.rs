@@ -33,11 +33,7 @@ impl Vault {
     pub async fn open(settings: &Settings, context: &RequestContext) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::new());
         let store = Store::new(&settings.database, Arc::clone(&metrics))?;
-        match store.schema_state().await? {
-            SchemaState::Current => {}
-            SchemaState::Behind(count) => return Err(OpenError::SchemaBehind(count)),
-            SchemaState::Altered(version) => return Err(OpenError::SchemaAltered(version)),
-        }
+        require_current_schema(&store).await?;
         Ok(Self {
             keyring: Keyring::unlock(&store, settings, context, Arc::clone(&metrics)).await?,
             authenticator: Authenticator::new(
@@ -93,5 +89,14 @@ impl Vault {
     /// Closes the connections to the database.
     pub async fn close(&self) {
         self.store.close().await;
+    }
+}
+
+/// Refuses a schema that this binary cannot work with.
+pub(super) async fn require_current_schema(store: &Store) -> Result<(), OpenError> {
+    match store.schema_state().await? {
+        SchemaState::Current => Ok(()),
+        SchemaState::Behind(count) => Err(OpenError::SchemaBehind(count)),
+        SchemaState::Altered(version) => Err(OpenError::SchemaAltered(version)),
     }
 }

@@ -6,7 +6,7 @@ use super::error::VaultError;
 use super::vault::Vault;
 use crate::domain::principal::AccountScope;
 use crate::domain::sid::{AccountSid, CredentialSid};
-use crate::store::{CredentialVersion, PlacedAccountKey, StoreError};
+use crate::store::{CredentialVersion, StoreError, StoredAccountKey};
 use crate::telemetry::chain;
 
 /// Rows read from the database at a time.
@@ -76,18 +76,18 @@ impl Vault {
     }
 
     async fn verify_account_keys(&self, report: &mut VerifyReport) -> Result<(), VaultError> {
-        let mut last: Option<PlacedAccountKey> = None;
+        let mut last: Option<StoredAccountKey> = None;
         loop {
-            let batch = self.store.account_keys_after(last.as_ref(), None, BATCH).await?;
+            let batch = self.store.stored_account_keys_after(last.as_ref(), None, BATCH).await?;
             if batch.is_empty() {
                 return Ok(());
             }
             for placed in &batch {
-                match self.keyring.unwrap_placed(placed).await {
-                    Ok(_key) => *report.account_keys.entry(placed.key.kek_id.to_string()).or_default() += 1,
+                match self.keyring.unwrap_stored(placed).await {
+                    Ok(_key) => *report.account_keys.entry(placed.kek_id.to_string()).or_default() += 1,
                     Err(error) => report.key_findings.push(KeyFinding {
                         account_sid: placed.account_sid.clone(),
-                        version: placed.key.version,
+                        version: placed.version,
                         problem: problem(error)?,
                     }),
                 }

@@ -10,6 +10,15 @@ use crate::domain::root_key::{RootKeyOrigin, RootKeyRecord, RootKeyState};
 use crate::domain::sid::AccountSid;
 use crate::telemetry::Traced as _;
 
+/// An account key that is encrypted to a recovery recipient.
+#[derive(Debug)]
+pub struct RecoveryCopy {
+    /// To whom.
+    pub recipient: String,
+    /// The file of age.
+    pub copy: Vec<u8>,
+}
+
 /// An account key as stored.
 #[derive(Debug)]
 pub struct WrappedAccountKey {
@@ -21,6 +30,9 @@ pub struct WrappedAccountKey {
     pub kek_id: KekId,
     /// The key, wrapped.
     pub wrapped: Vec<u8>,
+    /// The same key for the day on which the root key is lost: of a new key, once recovery is set up. To use a key nobody
+    /// reads it.
+    pub recovery: Option<RecoveryCopy>,
 }
 
 impl Store {
@@ -83,6 +95,7 @@ impl Store {
                     is_primary: row.is_primary,
                     kek_id: parse_kek_id(&row.kek_id)?,
                     wrapped: row.wrapped_key,
+                    recovery: None,
                 })
             })
             .collect()
@@ -120,12 +133,15 @@ impl UnitOfWork {
         key: &WrappedAccountKey,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into account_keys (account_sid, version, kek_id, wrapped_key, state)
-            values ($1, $2, $3, $4, 'primary')",
+            "insert into account_keys (
+                account_sid, version, kek_id, wrapped_key, state, recovery_recipient, recovery_copy
+            ) values ($1, $2, $3, $4, 'primary', $5, $6)",
             account_sid.as_str(),
             key.version,
             key.kek_id.as_str(),
             key.wrapped,
+            key.recovery.as_ref().map(|recovery| &recovery.recipient),
+            key.recovery.as_ref().map(|recovery| &recovery.copy),
         )
         .execute(self.connection())
         .await?;

@@ -5,26 +5,17 @@ use pushvault_crypto::KekId;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::credentials::parse_account_sid;
 use super::database::Store;
 use super::error::StoreError;
-use super::keys::{WrappedAccountKey, parse_kek_id};
+use super::keys::parse_kek_id;
+use super::recovery::StoredAccountKey;
 use super::unit_of_work::UnitOfWork;
 use super::versions::CredentialVersion;
 use crate::domain::principal::AccountScope;
 use crate::domain::root_key::RootKeyState;
-use crate::domain::sid::AccountSid;
 
 /// The advisory lock of whoever rewraps: one at a time is enough.
 const JOB: i64 = 0x7075_7368_6b65_6b73;
-
-/// An account key, wherever it is.
-pub struct PlacedAccountKey {
-    /// Whose it is.
-    pub account_sid: AccountSid,
-    /// The key.
-    pub key: WrappedAccountKey,
-}
 
 /// A row that is wrapped anew.
 pub struct Rewrapped<T> {
@@ -61,41 +52,6 @@ impl Store {
         .await?;
         rows.into_iter()
             .map(|row| Ok((parse_kek_id(&row.kek_id)?, row.count)))
-            .collect()
-    }
-
-    /// Account keys in the order of the primary key, after the given one, a batch at a time: all of them, or those that are
-    /// not wrapped under a root key.
-    pub async fn account_keys_after(
-        &self,
-        last: Option<&PlacedAccountKey>,
-        not_under: Option<&KekId>,
-        limit: i64,
-    ) -> Result<Vec<PlacedAccountKey>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select account_sid, version, state = 'primary' as "is_primary!", kek_id, wrapped_key
-            from account_keys
-            where state <> 'destroyed' and (account_sid, version) > ($1, $2) and ($3::text is null or kek_id <> $3)
-            order by account_sid, version limit $4"#,
-            last.map_or("", |last| last.account_sid.as_str()),
-            last.map_or(0, |last| last.key.version),
-            not_under.map(KekId::as_str),
-            limit,
-        )
-        .fetch_all(&self.pool())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(PlacedAccountKey {
-                    account_sid: parse_account_sid(&row.account_sid)?,
-                    key: WrappedAccountKey {
-                        version: row.version,
-                        is_primary: row.is_primary,
-                        kek_id: parse_kek_id(&row.kek_id)?,
-                        wrapped: row.wrapped_key,
-                    },
-                })
-            })
             .collect()
     }
 
@@ -150,10 +106,11 @@ impl UnitOfWork {
         Ok(result.rows_affected() == 1)
     }
 
-    /// How many account keys are wrapped under a root key. Once the key is no longer the primary one, it is no more later.
-    pub async fn count_account_keys_under(&mut self, kek_id: &KekId) -> Result<i64, StoreError> {
+    /// How many keys are wrapped under a root key. Once it is no longer the primary one, it is no more later.
+    pub async fn count_keys_under(&mut self, kek_id: &KekId) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(
-            r#"select count(*) as "count!" from account_keys where kek_id = $1 and state <> 'destroyed'"#,
+            r#"select (select count(*) from account_keys where kek_id = $1 and state <> 'destroyed')
+                + (select count(*) from signing_keys where kek_id = $1 and state <> 'retired') as "count!""#,
             kek_id.as_str(),
         )
         .fetch_one(self.connection())
@@ -164,11 +121,11 @@ impl UnitOfWork {
     pub async fn rewrap_account_keys(
         &mut self,
         kek_id: &KekId,
-        keys: &[Rewrapped<PlacedAccountKey>],
+        keys: &[Rewrapped<StoredAccountKey>],
     ) -> Result<u64, StoreError> {
         let accounts: Vec<String> = keys.iter().map(|key| key.old.account_sid.to_string()).collect();
-        let versions: Vec<i32> = keys.iter().map(|key| key.old.key.version).collect();
-        let old: Vec<Vec<u8>> = keys.iter().map(|key| key.old.key.wrapped.clone()).collect();
+        let versions: Vec<i32> = keys.iter().map(|key| key.old.version).collect();
+        let old: Vec<Vec<u8>> = keys.iter().map(|key| key.old.wrapped.clone()).collect();
         let new: Vec<Vec<u8>> = keys.iter().map(|key| key.new.clone()).collect();
         let result = sqlx::query!(
             r#"update account_keys set kek_id = $1, wrapped_key = fresh.wrapped, changed_at = now()

@@ -65,6 +65,7 @@ impl Store {
                 api_key, secret, envelope_digest
             from credential_versions
             where (account_sid, credential_sid, version) > ($1, $2, $3) and ($5::text is null or account_sid = $5)
+                and account_sid not in (select account_sid from accounts where status = 'destroyed')
             order by account_sid, credential_sid, version limit $4",
             last.map_or("", |last| last.account_sid.as_str()),
             last.map_or("", |last| last.credential_sid.as_str()),

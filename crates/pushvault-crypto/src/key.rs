@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
+
 use crate::{
     aead::{self, WRAPPED_KEY_LENGTH},
     argon,
@@ -131,6 +133,12 @@ impl AccountKey {
     #[must_use]
     pub fn expose(&self) -> &[u8; Self::LENGTH] {
         self.0.expose()
+    }
+
+    /// Whether it is the same key. Compared in constant time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.expose().ct_eq(other.0.expose()).into()
     }
 
     pub(crate) fn as_key(&self) -> &Key256 {

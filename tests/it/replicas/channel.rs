@@ -218,3 +218,43 @@ async fn a_flood_of_notifications_harms_nobody() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_key_of_an_account_that_is_destroyed_is_in_no_replica_a_second_later() {
+    let app = TestApp::spawn().await;
+    let replica = listening(&app).await;
+    let vault = replica.vault();
+    let mut took = Duration::MAX;
+    for name in ["a", "b", "c"] {
+        let client = app.account(name);
+        let scope = app.account_named(name).scope();
+        remember(&replica, &client).await;
+        silently_suspend(&app);
+        let code = app.vault(|vault| {
+            let scope = scope.clone();
+            async move { vault.preview_destruction(&operator(), &scope).await.unwrap().code }
+        });
+        assert_eq!(vault.account_keys_in_memory(), 1);
+
+        app.vault(|vault| async move { vault.destroy_account(&operator(), &scope, &code).await })
+            .unwrap();
+        let forgotten = until("the account is forgotten", PATIENCE, async || {
+            vault.account_keys_in_memory() == 0 && vault.remembered_tokens() == 0
+        });
+        took = took.min(forgotten.await);
+        replica.client(&client).get(LIST).await.json(403);
+        if took < SOON {
+            return;
+        }
+    }
+    panic!("forgotten after {took:?}");
+}
+
+/// Suspends all accounts without a word, so that only what comes next is told of.
+fn silently_suspend(app: &TestApp) {
+    by_hand(
+        app,
+        "begin; set local session_replication_role = replica;
+        update accounts set status = 'suspended'; commit",
+    );
+}

@@ -5,7 +5,7 @@ use std::fs;
 use pushvault::dev::cluster::Durability;
 
 use super::{FirstVault, value_of};
-use crate::process::support::{Caller, Postgres, Runbook, Signal};
+use crate::process::support::{Caller, Postgres, Runbook, Shell, Signal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaked_token_is_worth_nothing_after_the_first_step() {
@@ -57,6 +57,11 @@ async fn a_vault_that_runs_needs_no_file_of_the_root_key_and_everything_else_doe
     let server = Postgres::start(Durability::ForgetOnCrash);
     let first = FirstVault::set_up(&server);
     let (mut shell, mut service) = (first.shell, first.service);
+    let mut runbook = Runbook::titled("Prepare for the loss of the root key");
+    shell.run(&runbook.next("recovery init"));
+    shell.run(&runbook.next("recovery verify"));
+    runbook.ends();
+    shell.set("PUSHVAULT__DATABASE__URL_FILE", "vault.url");
     let created = shell.sh("pushvault account create").succeeded().stdout;
     let (other_sid, other_token) = (value_of(&created, "account_sid"), value_of(&created, "auth_token"));
     let other = Caller::new(first.caller.url(), other_sid, other_token);
@@ -88,14 +93,55 @@ async fn a_vault_that_runs_needs_no_file_of_the_root_key_and_everything_else_doe
     shell.read_as("AC…", other_sid);
     shell.run(&runbook.next("'suspended'"));
     assert_eq!(other.is_let_in().await, (403, Some(20005)));
-    let list = shell.run(&runbook.next("from credentials")).stdout;
-    assert!(list.contains(&sid), "{list}");
-    runbook.ends();
+
+    let dumped = shell.sh("pg_dump --format=custom --file=pushvault.dump \"$(cat owner.url)\"");
+    dumped.succeeded();
+    assert_eq!(service.end_by(Signal::Terminate).code(), Some(0));
+    comes_back_elsewhere(runbook, &shell, &sid);
 
     let mut runbook = Runbook::titled("The root key may have leaked");
     shell.run(&runbook.next("alter role"));
     let list = shell.run(&runbook.next("group by")).stdout;
     assert!(list.contains(other_sid), "{list}");
     runbook.ends();
-    assert_eq!(service.end_by(Signal::Terminate).code(), Some(0));
+}
+
+/// The old machine is gone, and with it the root key and every copy: there is a dump, and the recovery key.
+fn comes_back_elsewhere(mut runbook: Runbook, old: &Shell, credential_sid: &str) {
+    let server = Postgres::start(Durability::ForgetOnCrash);
+    let mut shell = restored_on(&server, old);
+    let restored = shell.run(&runbook.next("recovery restore")).stdout;
+    assert_eq!(
+        (value_of(&restored, "account_keys"), value_of(&restored, "opened")),
+        ("2", "3")
+    );
+    let verified = shell.run(&runbook.next("kek verify")).stdout;
+    assert_eq!(value_of(&verified, "opened"), "3");
+    shell.run(&runbook.next("recovery init --replace"));
+    let verify = "pushvault recovery verify --key-file new-recovery.key";
+    shell
+        .sh(&format!("PUSHVAULT__DATABASE__URL_FILE=owner.url {verify}"))
+        .succeeded();
+    shell.connect(&server.url("pushvault"));
+    let list = shell.run(&runbook.next("from credentials")).stdout;
+    assert!(list.contains(credential_sid), "{list}");
+    runbook.ends();
+}
+
+/// The dump of one machine on the server of another, by the runbook of the restore as far as it needs no root key. Of the
+/// keys there is the one for recovery alone.
+fn restored_on(server: &Postgres, from: &Shell) -> Shell {
+    let shell = Shell::beside(server);
+    shell.fetch("pushvault.dump", from);
+    shell.fetch("recovery.key", from);
+    let mut runbook = Runbook::titled("Restore");
+    for mark in [
+        "create role pushvault_owner",
+        "owner.url",
+        "pg_restore",
+        "pushvault migrate",
+    ] {
+        shell.run(&runbook.next(mark));
+    }
+    shell
 }
