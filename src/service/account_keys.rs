@@ -34,6 +34,7 @@ impl Vault {
         made_before: Option<OffsetDateTime>,
         progress: &mut Progress<'_>,
     ) -> Result<AccountKeyRotation, VaultError> {
+        self.require_keeper().await?;
         let _turn = self.store.rotation_turn().await?.ok_or_else(busy)?;
         let made = self.store.primary_account_key_made(scope).await?;
         let made = made.ok_or(VaultError::NotFound)?;
@@ -100,11 +101,23 @@ impl Vault {
                 return Ok(primary);
             }
             let (mut rewrapped, mut digests) = (Vec::new(), Vec::new());
+            last = batch.last().cloned();
             for old in batch {
-                let envelope = self.keyring.rewrap(&keys, scope, &old)?;
+                // A row that is not what was stored must not get a digest that says that it is. It stays as it is, and
+                // the proof finds it.
+                if old.envelope.digest().as_slice() != old.envelope_digest {
+                    continue;
+                }
+                let envelope = match self.keyring.rewrap(&keys, scope, &old) {
+                    Err(VaultError::Crypto(_) | VaultError::StaleKeys) => continue,
+                    envelope => envelope?,
+                };
                 digests.push(envelope.digest().to_vec());
                 let new = envelope.dek_envelope;
                 rewrapped.push(Rewrapped { old, new });
+            }
+            if rewrapped.is_empty() {
+                continue;
             }
             let mut change = self.store.begin().await?;
             let done = change.rewrap_versions(scope, &rewrapped, &digests).await?;
@@ -125,7 +138,6 @@ impl Vault {
                 ..AuditEvent::new(context, scope.account_sid(), Action::AccountRewrap, Outcome::Success)?
             };
             change.commit(event).await?;
-            last = rewrapped.pop().map(|version| version.old);
             progress.add(u64::try_from(count).unwrap_or(u64::MAX)).await;
         }
     }
@@ -136,7 +148,8 @@ impl Vault {
         match report.findings.first() {
             None => Ok(()),
             Some(finding) => Err(VaultError::NotNow(format!(
-                "{} credential version(s) do not open, so that no key is destroyed; the first is {} version {}: {}",
+                "{} credential version(s) do not open, so that no key of the account is destroyed (`pushvault kek verify` \
+                 names all): restore them from a backup and run the command again; the first is {} version {}: {}",
                 report.findings.len(),
                 finding.credential_sid,
                 finding.version,

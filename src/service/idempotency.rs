@@ -18,8 +18,7 @@ impl Vault {
         let Some(first) = self.store.first_result(scope, key).await? else {
             return Ok(None);
         };
-        let version = self.store.first_version(scope, &first.credential_sid).await?;
-        let secrets = self.open_version(scope, &version).await?;
+        let (version, secrets) = self.read_version(scope, &first.credential_sid, 1).await?;
         let is_same = first.friendly_name == new.friendly_name
             && version.push_service == new.push_service
             && version.sandbox == new.sandbox

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::error::VaultError;
+use super::vault::Vault;
 
 /// Rows of one transaction.
 const BATCH: u32 = 100;
@@ -54,6 +55,19 @@ impl<'a> Progress<'a> {
 
     pub(super) fn done(&self) -> u64 {
         self.done
+    }
+}
+
+impl Vault {
+    /// Refuses whoever came with a role of the database that has no right to what keys become.
+    pub(super) async fn require_keeper(&self) -> Result<(), VaultError> {
+        match self.store.role_without_keys().await? {
+            None => Ok(()),
+            Some(role) => Err(VaultError::NotNow(format!(
+                "the database role {role} may not rotate keys: put a role that is a member of pushvault_keeper into \
+                 database.url for this command, or run `grant pushvault_keeper to …` for one"
+            ))),
+        }
     }
 }
 

@@ -74,6 +74,7 @@ impl Vault {
     /// Makes a root key the primary one: what is wrapped from now on is wrapped under it. Every replica that lives must be
     /// able to use it.
     pub async fn rotate_root_key(&self, context: &RequestContext, wanted: Option<&KekId>) -> Result<KekId, VaultError> {
+        self.require_keeper().await?;
         let known = self.store.root_keys().await?;
         let next = match wanted {
             Some(kek_id) => known.iter().find(|record| record.kek_id == *kek_id),
@@ -96,9 +97,12 @@ impl Vault {
             if before.kek_id == next.kek_id {
                 return Ok(next.kek_id.clone());
             }
-            change
-                .move_root_key(&before.kek_id, &[RootKeyState::Primary], RootKeyState::Previous)
-                .await?;
+            let from = [RootKeyState::Primary];
+            if !change.move_root_key(&before.kek_id, &from, RootKeyState::Previous).await? {
+                return Err(VaultError::NotNow(
+                    "another command has changed the primary root key meanwhile: see `pushvault kek list`".to_owned(),
+                ));
+            }
         }
         let from = [RootKeyState::Added, RootKeyState::Previous];
         if !change.move_root_key(&next.kek_id, &from, RootKeyState::Primary).await? {
@@ -126,6 +130,7 @@ impl Vault {
         context: &RequestContext,
         mut progress: Progress<'_>,
     ) -> Result<u64, VaultError> {
+        self.require_keeper().await?;
         let _turn = self.store.rotation_turn().await?.ok_or_else(busy)?;
         let primary = self.store.primary_root_key().await?;
         let primary = primary.ok_or(StoreError::Malformed("root_keys has no primary key"))?;
@@ -133,7 +138,7 @@ impl Vault {
         let counts = self.store.account_keys_by_root_key().await?;
         let total = counts.iter().filter(|(kek_id, _)| *kek_id != primary);
         progress.expect(total.map(|(_, count)| *count).sum());
-        let mut last: Option<StoredAccountKey> = None;
+        let (mut last, mut broken) = (None::<StoredAccountKey>, Vec::new());
         loop {
             let batch = self
                 .store
@@ -141,14 +146,25 @@ impl Vault {
                 .await?;
             if batch.is_empty() {
                 self.rewrap_signing_key(context).await?;
-                return Ok(progress.done());
+                return all_unwrapped(&broken).map(|()| progress.done());
             }
+            last = batch.last().cloned();
             let mut rewrapped = Vec::with_capacity(batch.len());
             for old in batch {
-                let key = self.keyring.unwrap_stored(&old).await?;
+                let key = match self.keyring.unwrap_stored(&old).await {
+                    // It stays as it is, and is told of when all others are done.
+                    Err(VaultError::Crypto(_)) => {
+                        broken.push(format!("version {} of account {}", old.version, old.account_sid));
+                        continue;
+                    }
+                    key => key?,
+                };
                 let context = self.keyring.account_key_context(&old.account_sid, old.version)?;
                 let new = root.wrap(&key, &context).await?;
                 rewrapped.push(Rewrapped { old, new });
+            }
+            if rewrapped.is_empty() {
+                continue;
             }
             let mut change = self.store.begin().await?;
             let count = change.rewrap_account_keys(&primary, &rewrapped).await?;
@@ -163,7 +179,6 @@ impl Vault {
                 )?
             };
             change.commit(event).await?;
-            last = rewrapped.pop().map(|key| key.old);
             progress.add(count).await;
         }
     }
@@ -213,6 +228,7 @@ impl Vault {
         from: &[RootKeyState],
         to: RootKeyState,
     ) -> Result<(), VaultError> {
+        self.require_keeper().await?;
         let known = self.store.root_keys().await?;
         let record = known.iter().find(|record| record.kek_id == *kek_id);
         let record = record.ok_or_else(|| {
@@ -267,6 +283,18 @@ impl Vault {
             without.join(", ")
         )))
     }
+}
+
+fn all_unwrapped(broken: &[String]) -> Result<(), VaultError> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(VaultError::NotNow(format!(
+        "{} account key(s) do not unwrap and stay under the old root key, all others are done: {}; restore them from a \
+         backup and run the command again",
+        broken.len(),
+        broken.join(", ")
+    )))
 }
 
 fn event(

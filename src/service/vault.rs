@@ -13,6 +13,7 @@ use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
 use crate::domain::credential::SecretMaterial;
 use crate::domain::principal::{AccountScope, Login, Principal};
+use crate::domain::sid::CredentialSid;
 use crate::metrics::Metrics;
 use crate::store::{CredentialVersion, SchemaState, Store};
 use crate::telemetry::Traced as _;
@@ -56,6 +57,24 @@ impl Vault {
             .authenticate(&self.store, address, login)
             .step("authenticate")
             .await
+    }
+
+    /// Reads a version and opens it. Between the two its key may be rotated, and the old one be destroyed: then it is read
+    /// again.
+    pub(super) async fn read_version(
+        &self,
+        scope: &AccountScope,
+        credential_sid: &CredentialSid,
+        version: i32,
+    ) -> Result<(CredentialVersion, SecretMaterial), VaultError> {
+        let read = || self.store.credential_version(scope, credential_sid, version);
+        let mut stored = read().await?;
+        let mut opened = self.open_version(scope, &stored).await;
+        if matches!(opened, Err(VaultError::StaleKeys)) {
+            stored = read().await?;
+            opened = self.open_version(scope, &stored).await;
+        }
+        Ok((stored, opened?))
     }
 
     /// Opens a stored version, with the account's keys of the day.

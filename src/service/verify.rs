@@ -9,6 +9,9 @@ use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::store::{CredentialVersion, StoreError, StoredAccountKey};
 use crate::telemetry::chain;
 
+/// What can be done about a row that is not what was stored.
+const RESTORE: &str = "restore the row from a backup";
+
 /// Rows read from the database at a time.
 const BATCH: i64 = 200;
 
@@ -127,16 +130,23 @@ impl Vault {
     /// Under which of the account's keys a version is, if it opens, or else what is wrong with it.
     async fn state_of(&self, version: &CredentialVersion) -> Result<Result<&'static str, String>, VaultError> {
         if version.envelope.digest().as_slice() != version.envelope_digest {
-            return Ok(Err("the ciphertexts do not match their digest".to_owned()));
+            return Ok(Err(format!("the ciphertexts do not match their digest: {RESTORE}")));
         }
         let scope = AccountScope::for_operator(version.account_sid.clone());
-        match self.open_version(&scope, version).await {
-            Ok(_secrets) => {
+        let mut opened = self.open_version(&scope, version).await.map(|_secrets| None);
+        if matches!(opened, Err(VaultError::StaleKeys)) {
+            // Its key may have been rotated since the row was read.
+            let again = self.read_version(&scope, &version.credential_sid, version.version).await;
+            opened = again.map(|(stored, _secrets)| Some(stored));
+        }
+        match opened {
+            Ok(again) => {
+                let header = again.as_ref().unwrap_or(version).envelope.account_key_version()?;
                 let keys = self.keyring.keys(&self.store, &scope).await?;
-                Ok(Ok(keys.state_of(version.envelope.account_key_version()?)))
+                Ok(Ok(keys.state_of(header)))
             }
             Err(VaultError::StaleKeys) => Ok(Err(format!(
-                "it is sealed under version {} of the account key, which is not there",
+                "it is sealed under version {} of the account key, which is not there: {RESTORE}",
                 version.envelope.account_key_version()?
             ))),
             Err(error) => Ok(Err(problem(error)?)),
@@ -148,7 +158,7 @@ impl Vault {
 /// that does not answer does.
 fn problem(error: VaultError) -> Result<String, VaultError> {
     match error {
-        VaultError::Crypto(error) => Ok(error.to_string()),
+        VaultError::Crypto(error) => Ok(format!("{error}: {RESTORE}")),
         VaultError::RootKey(_) => Ok(chain(&error)),
         VaultError::Store(error @ StoreError::Malformed(_)) => Ok(error.to_string()),
         other => Err(other),

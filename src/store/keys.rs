@@ -11,7 +11,7 @@ use crate::domain::sid::AccountSid;
 use crate::telemetry::Traced as _;
 
 /// An account key that is encrypted to a recovery recipient.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RecoveryCopy {
     /// To whom.
     pub recipient: String,

@@ -11,7 +11,7 @@ use crate::domain::recovery::{RecoveryRecipientRecord, RecoveryRecipientState};
 use crate::domain::sid::AccountSid;
 
 /// An account key with everything that it is stored with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StoredAccountKey {
     /// The account.
     pub account_sid: AccountSid,

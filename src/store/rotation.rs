@@ -43,6 +43,18 @@ impl Store {
         }))
     }
 
+    /// The database role of this process, if it may not change the states of keys.
+    pub async fn role_without_keys(&self) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select case when not (
+                has_table_privilege('root_keys', 'update') and has_table_privilege('account_keys', 'update')
+                and has_column_privilege('credential_versions', 'dek_envelope', 'update')
+            ) then current_user::text end"#
+        )
+        .fetch_one(&self.pool())
+        .await?)
+    }
+
     /// How many account keys are wrapped under each root key that any is wrapped under.
     pub async fn account_keys_by_root_key(&self) -> Result<Vec<(KekId, i64)>, StoreError> {
         let rows = sqlx::query!(

@@ -13,6 +13,7 @@ use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::telemetry::Traced as _;
 
 /// One version: ciphertexts, and the values that they are bound to.
+#[derive(Clone)]
 pub struct CredentialVersion {
     /// The account that the row stands under.
     pub account_sid: AccountSid,
@@ -31,22 +32,24 @@ pub struct CredentialVersion {
 }
 
 impl Store {
-    /// The first version of a credential; a deleted credential's too.
-    pub async fn first_version(
+    /// A version of a credential; a deleted credential's too.
+    pub async fn credential_version(
         &self,
         scope: &AccountScope,
         credential_sid: &CredentialSid,
+        version: i32,
     ) -> Result<CredentialVersion, StoreError> {
         sqlx::query_as!(
             VersionRow,
             "select account_sid, credential_sid, version, push_service, sandbox, dek_envelope, certificate, private_key,
                 api_key, secret, envelope_digest
-            from credential_versions where account_sid = $1 and credential_sid = $2 and version = 1",
+            from credential_versions where account_sid = $1 and credential_sid = $2 and version = $3",
             scope.account_sid().as_str(),
             credential_sid.as_str(),
+            version,
         )
         .fetch_one(&self.pool())
-        .statement("store.first_version")
+        .statement("store.credential_version")
         .await?
         .try_into()
     }
