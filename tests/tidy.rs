@@ -32,7 +32,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("config", &[]),
     ("telemetry", &["config"]),
     ("metrics", &[]),
-    ("kms", &["config", "domain"]),
+    ("kms", &["config", "domain", "metrics"]),
     ("tls", &["config", "metrics", "telemetry"]),
     ("store", &["config", "domain", "metrics", "telemetry"]),
     ("service", &["config", "domain", "kms", "metrics", "store", "telemetry"]),

@@ -1,12 +1,14 @@
 //! `[kek]` and `[other_kek]`: where root keys come from. Which of the two is the primary one is in the database.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pushvault_crypto::Argon2Cost;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::error::ConfigError;
+use super::kek_provider::{AwsKmsSettings, ProviderKeys, RawTransit, TransitSettings, check_aws};
 use super::rules::{at_least_one, invalid, redacted, secret};
 
 /// Where a root key comes from.
@@ -23,6 +25,10 @@ pub enum KekSettings {
         /// What Argon2id costs when the passphrase is first used.
         cost: Argon2Cost,
     },
+    /// Kept by a Vault or OpenBao.
+    Transit(TransitSettings),
+    /// Kept by AWS KMS.
+    AwsKms(AwsKmsSettings),
 }
 
 /// A section as it is written.
@@ -36,6 +42,16 @@ pub(super) struct RawKek {
     passphrase_memory_kib: u32,
     passphrase_iterations: u32,
     passphrase_parallelism: u32,
+    transit_url: String,
+    transit_namespace: String,
+    transit_mount: String,
+    transit_key: String,
+    transit_token: SecretString,
+    transit_token_file: String,
+    transit_ca_file: String,
+    aws_key_id: String,
+    aws_region: String,
+    aws_endpoint: String,
 }
 
 /// The keys of a section, by their full names.
@@ -47,6 +63,7 @@ pub(super) struct Keys {
     passphrase_memory_kib: &'static str,
     passphrase_iterations: &'static str,
     passphrase_parallelism: &'static str,
+    external: ProviderKeys,
 }
 
 /// The keys of `[kek]`.
@@ -58,6 +75,18 @@ pub(super) const KEK: Keys = Keys {
     passphrase_memory_kib: "kek.passphrase_memory_kib",
     passphrase_iterations: "kek.passphrase_iterations",
     passphrase_parallelism: "kek.passphrase_parallelism",
+    external: ProviderKeys {
+        transit_url: "kek.transit_url",
+        transit_namespace: "kek.transit_namespace",
+        transit_mount: "kek.transit_mount",
+        transit_key: "kek.transit_key",
+        transit_token: "kek.transit_token",
+        transit_token_file: "kek.transit_token_file",
+        transit_ca_file: "kek.transit_ca_file",
+        aws_key_id: "kek.aws_key_id",
+        aws_region: "kek.aws_region",
+        aws_endpoint: "kek.aws_endpoint",
+    },
 };
 
 /// The keys of `[other_kek]`.
@@ -69,6 +98,18 @@ pub(super) const OTHER_KEK: Keys = Keys {
     passphrase_memory_kib: "other_kek.passphrase_memory_kib",
     passphrase_iterations: "other_kek.passphrase_iterations",
     passphrase_parallelism: "other_kek.passphrase_parallelism",
+    external: ProviderKeys {
+        transit_url: "other_kek.transit_url",
+        transit_namespace: "other_kek.transit_namespace",
+        transit_mount: "other_kek.transit_mount",
+        transit_key: "other_kek.transit_key",
+        transit_token: "other_kek.transit_token",
+        transit_token_file: "other_kek.transit_token_file",
+        transit_ca_file: "other_kek.transit_ca_file",
+        aws_key_id: "other_kek.aws_key_id",
+        aws_region: "other_kek.aws_region",
+        aws_endpoint: "other_kek.aws_endpoint",
+    },
 };
 
 impl RawKek {
@@ -81,10 +122,20 @@ impl RawKek {
             (keys.passphrase_memory_kib, self.passphrase_memory_kib.to_string()),
             (keys.passphrase_iterations, self.passphrase_iterations.to_string()),
             (keys.passphrase_parallelism, self.passphrase_parallelism.to_string()),
+            (keys.external.transit_url, self.transit_url.clone()),
+            (keys.external.transit_namespace, self.transit_namespace.clone()),
+            (keys.external.transit_mount, self.transit_mount.clone()),
+            (keys.external.transit_key, self.transit_key.clone()),
+            (keys.external.transit_token, redacted(&self.transit_token)),
+            (keys.external.transit_token_file, self.transit_token_file.clone()),
+            (keys.external.transit_ca_file, self.transit_ca_file.clone()),
+            (keys.external.aws_key_id, self.aws_key_id.clone()),
+            (keys.external.aws_region, self.aws_region.clone()),
+            (keys.external.aws_endpoint, self.aws_endpoint.clone()),
         ]
     }
 
-    pub(super) fn check(self, keys: &Keys) -> Result<KekSettings, ConfigError> {
+    pub(super) fn check(self, keys: &Keys, request_time: Duration) -> Result<KekSettings, ConfigError> {
         at_least_one(keys.passphrase_memory_kib, self.passphrase_memory_kib)?;
         at_least_one(keys.passphrase_iterations, self.passphrase_iterations)?;
         at_least_one(keys.passphrase_parallelism, self.passphrase_parallelism)?;
@@ -102,7 +153,30 @@ impl RawKek {
                     },
                 }),
             },
-            _ => Err(invalid(keys.provider, "use file or passphrase")),
+            "transit" => {
+                let transit = RawTransit {
+                    url: self.transit_url,
+                    namespace: self.transit_namespace,
+                    mount: self.transit_mount,
+                    key: self.transit_key,
+                    token: self.transit_token,
+                    token_file: self.transit_token_file,
+                    ca_file: self.transit_ca_file,
+                };
+                let transit = transit.check(&keys.external, request_time)?;
+                Ok(transit.map_or(KekSettings::Unset, KekSettings::Transit))
+            }
+            "aws-kms" => {
+                let aws = check_aws(
+                    &keys.external,
+                    &self.aws_key_id,
+                    self.aws_region,
+                    &self.aws_endpoint,
+                    request_time,
+                )?;
+                Ok(aws.map_or(KekSettings::Unset, KekSettings::AwsKms))
+            }
+            _ => Err(invalid(keys.provider, "use file, passphrase, transit or aws-kms")),
         }
     }
 }

@@ -55,16 +55,17 @@ impl Settings {
     /// Reads and checks the settings; what the command line says of a key wins over every other source.
     pub fn load_with(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, ConfigError> {
         let raw = RawSettings::read(file, overrides)?;
+        let limits = raw.limits.check()?;
         Ok(Self {
             effective: raw.effective(),
             server: raw.server.check()?,
             admin: raw.admin.check()?,
             tls: raw.tls.check()?,
             database: raw.database.check()?,
-            kek: raw.kek.check(&KEK)?,
-            other_kek: raw.other_kek.check(&OTHER_KEK)?,
+            kek: raw.kek.check(&KEK, limits.request_time)?,
+            other_kek: raw.other_kek.check(&OTHER_KEK, limits.request_time)?,
             authentication: raw.authentication.check()?,
-            limits: raw.limits.check()?,
+            limits,
             rate_limit: raw.rate_limit.check()?,
             validation: raw.validation.check()?,
             log: raw.log.check()?,

@@ -25,6 +25,24 @@ pub enum RootKeyOrigin {
         /// As configured when the passphrase was first used.
         cost: Argon2Cost,
     },
+    /// Another program, which keeps it to itself.
+    External {
+        /// Which one.
+        provider: ExternalProvider,
+        /// What the key is called there, for people.
+        name: String,
+        /// A seed that the key wrapped: that it unwraps shows that the key is the right one.
+        wrapped_seed: Vec<u8>,
+    },
+}
+
+/// A program that keeps root keys to itself and wraps with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExternalProvider {
+    /// The Transit engine of a Vault or OpenBao.
+    Transit,
+    /// AWS KMS.
+    AwsKms,
 }
 
 /// What a root key is for. Each state leads to the next one, and `Added` to `Retired` too.
@@ -48,7 +66,25 @@ impl RootKeyOrigin {
         match self {
             Self::File => "file",
             Self::Passphrase { .. } => "passphrase",
+            Self::External { provider, .. } => provider.as_str(),
         }
+    }
+}
+
+impl ExternalProvider {
+    /// The name as stored and configured.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transit => "transit",
+            Self::AwsKms => "aws-kms",
+        }
+    }
+
+    /// The provider with that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Transit, Self::AwsKms]
+            .into_iter()
+            .find(|provider| provider.as_str() == name)
     }
 }
 

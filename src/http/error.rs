@@ -132,7 +132,10 @@ impl From<&VaultError> for ErrorCode {
             VaultError::PreconditionFailed | VaultError::NotNow(_) => Self::PreconditionFailed,
             VaultError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             VaultError::TooManyRequests { .. } => Self::TooManyRequests,
-            VaultError::Unavailable(_) | VaultError::OutcomeUnknown(_) | VaultError::TimedOut => Self::Unavailable,
+            VaultError::Unavailable(_)
+            | VaultError::KeyProvider(_)
+            | VaultError::OutcomeUnknown(_)
+            | VaultError::TimedOut => Self::Unavailable,
             VaultError::Store(_)
             | VaultError::StaleKeys
             | VaultError::RootKey(_)

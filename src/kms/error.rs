@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use pushvault_crypto::{CryptoError, KeyEncryptionKey};
 
+use super::failure::ProviderError;
+
 /// Why there is no root key. The texts name the thing and the remedy, never the key.
 #[derive(Debug, thiserror::Error)]
 pub enum KmsError {
@@ -69,6 +71,45 @@ pub enum KmsError {
         /// The fingerprints of the configured keys.
         found: String,
     },
+    /// The provider is set up in a way that it cannot be asked.
+    #[error("the provider {provider} cannot be asked: {remedy}")]
+    NoWay {
+        /// Which one.
+        provider: &'static str,
+        /// What to do.
+        remedy: String,
+    },
+    /// The provider's key is not one that the database knows.
+    #[error(
+        "wrong root key: this database expects one of {known}, and the configured key is {found}, which is {name} of \
+         {provider}: configure the key that was in use before, or, if it is a new one, run `pushvault kek add` with it first"
+    )]
+    UnknownName {
+        /// Its provider.
+        provider: &'static str,
+        /// What it is called there.
+        name: String,
+        /// Its id.
+        found: String,
+        /// The ids that the database knows.
+        known: String,
+    },
+    /// The provider has another key of that name than it had.
+    #[error(
+        "wrong root key: {name} of {provider} is not the key that it was when it became {kek_id}: configure the provider \
+         that has that key, or restore the key there; a new key needs a new name"
+    )]
+    AnotherKey {
+        /// Its provider.
+        provider: &'static str,
+        /// What it is called there.
+        name: String,
+        /// The id that goes with the name.
+        kek_id: String,
+    },
+    /// The provider did not do what it was asked.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The key could not be derived, or a wrapped key does not unwrap.
     #[error("the root key does not do")]
     Crypto(#[from] CryptoError),

@@ -1,7 +1,14 @@
 //! Where root keys (KEKs) live, and what is asked of them: to wrap account keys, and to unwrap them.
 
+mod aws;
 mod error;
+mod external;
+mod failure;
 mod file;
+mod question;
+mod transit;
+
+use std::sync::Arc;
 
 use pushvault_crypto::{
     AccountKey, AccountKeyContext, Argon2Cost, CryptoError, KekId, KeyEncryptionKey, MacKey, SigningKey,
@@ -10,9 +17,12 @@ use pushvault_crypto::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use error::KmsError;
+pub use failure::{ProviderError, ProviderFailure};
 
 use crate::config::KekSettings;
 use crate::domain::root_key::{RootKeyOrigin, RootKeyRecord, RootKeyState};
+use crate::metrics::Metrics;
+use external::External;
 
 /// NIST SP 800-132 asks for 16 bytes at least.
 const SALT_LENGTH: usize = 16;
@@ -29,6 +39,8 @@ pub struct RootKey {
 enum Keeper {
     /// This process, in its memory.
     Memory(KeyEncryptionKey),
+    /// A provider beyond this machine, which lets nobody see it.
+    External(Box<External>),
 }
 
 impl RootKey {
@@ -39,19 +51,68 @@ impl RootKey {
             KekSettings::File(path) => Self::in_memory(file::read(path)?, RootKeyOrigin::File),
             KekSettings::Passphrase { passphrase, .. } if !known.is_empty() => from_known_salt(passphrase, known),
             KekSettings::Passphrase { .. } => Self::new(settings).await,
+            KekSettings::Transit(_) | KekSettings::AwsKms(_) if known.is_empty() => Self::new(settings).await,
+            KekSettings::Transit(settings) => Self::known_to(External::transit(settings)?, known).await,
+            KekSettings::AwsKms(settings) => Self::known_to(External::aws_kms(settings).await?, known).await,
         }
     }
 
     /// Gets a configured root key that the database does not know yet.
-    #[expect(
-        clippy::unused_async,
-        reason = "providers beyond this machine are asked over the network"
-    )]
     pub async fn new(settings: &KekSettings) -> Result<Self, KmsError> {
         match settings {
             KekSettings::Unset => Err(KmsError::NotConfigured),
             KekSettings::File(path) => Self::in_memory(file::read(path)?, RootKeyOrigin::File),
             KekSettings::Passphrase { passphrase, cost } => derive(passphrase, new_salt()?, *cost),
+            KekSettings::Transit(settings) => Self::first_of(External::transit(settings)?).await,
+            KekSettings::AwsKms(settings) => Self::first_of(External::aws_kms(settings).await?).await,
+        }
+    }
+
+    /// A provider's key that the database does not know yet.
+    async fn first_of(external: External) -> Result<Self, KmsError> {
+        let (page_token_key, wrapped_seed) = external.new_seed().await?;
+        Ok(Self::external(external, page_token_key, wrapped_seed))
+    }
+
+    /// A provider's key that the database knows by its name, if it is the one that it was.
+    async fn known_to(external: External, known: &[RootKeyRecord]) -> Result<Self, KmsError> {
+        let record = known.iter().find(|record| record.kek_id == *external.id());
+        let Some(RootKeyOrigin::External { wrapped_seed, .. }) = record.map(|record| &record.origin) else {
+            return Err(external.unknown_among(known));
+        };
+        let page_token_key = external.open_seed(wrapped_seed).await?;
+        Ok(Self::external(external, page_token_key, wrapped_seed.clone()))
+    }
+
+    fn external(external: External, page_token_key: MacKey, wrapped_seed: Vec<u8>) -> Self {
+        Self {
+            id: external.id().clone(),
+            origin: RootKeyOrigin::External {
+                provider: external.provider(),
+                name: external.name().to_owned(),
+                wrapped_seed,
+            },
+            page_token_key,
+            keeper: Keeper::External(Box::new(external)),
+        }
+    }
+
+    /// The same, and what its provider is asked from now on is measured.
+    #[must_use]
+    pub fn measured_by(mut self, metrics: &Arc<Metrics>) -> Self {
+        if let Keeper::External(external) = &mut self.keeper {
+            external.measure_with(metrics);
+        }
+        self
+    }
+
+    /// Whether it can be used at the moment: asks its provider, where that is beyond this machine.
+    pub async fn probe(&self) -> Result<(), KmsError> {
+        match (&self.keeper, &self.origin) {
+            (Keeper::External(external), RootKeyOrigin::External { wrapped_seed, .. }) => {
+                external.open_seed(wrapped_seed).await.map(drop)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -84,34 +145,22 @@ impl RootKey {
     }
 
     /// Wraps an account key for the place that `context` names.
-    #[expect(
-        clippy::unused_async,
-        reason = "providers beyond this machine are asked over the network"
-    )]
     pub async fn wrap(&self, key: &AccountKey, context: &AccountKeyContext<'_>) -> Result<Vec<u8>, KmsError> {
         match &self.keeper {
             Keeper::Memory(kek) => Ok(kek.wrap_account_key(key, context)?.as_bytes().to_vec()),
+            Keeper::External(external) => external.wrap(key, context).await,
         }
     }
 
     /// Unwraps an account key that [`Self::wrap`] wrapped for the same place.
-    #[expect(
-        clippy::unused_async,
-        reason = "providers beyond this machine are asked over the network"
-    )]
     pub async fn unwrap(&self, wrapped: &[u8], context: &AccountKeyContext<'_>) -> Result<AccountKey, KmsError> {
         match &self.keeper {
             Keeper::Memory(kek) => Ok(kek.unwrap_account_key(&WrappedKey::parse(wrapped)?, context)?),
+            Keeper::External(external) => external.unwrap(wrapped, context).await,
         }
     }
-}
 
-impl RootKey {
     /// Wraps a signing key for the place that `context` names.
-    #[expect(
-        clippy::unused_async,
-        reason = "providers beyond this machine are asked over the network"
-    )]
     pub async fn wrap_signing_key(
         &self,
         key: &SigningKey,
@@ -119,14 +168,11 @@ impl RootKey {
     ) -> Result<Vec<u8>, KmsError> {
         match &self.keeper {
             Keeper::Memory(kek) => Ok(kek.wrap_signing_key(key, context)?.as_bytes().to_vec()),
+            Keeper::External(external) => external.wrap_signing_key(key, context).await,
         }
     }
 
     /// Unwraps a signing key that [`Self::wrap_signing_key`] wrapped for the same place.
-    #[expect(
-        clippy::unused_async,
-        reason = "providers beyond this machine are asked over the network"
-    )]
     pub async fn unwrap_signing_key(
         &self,
         wrapped: &[u8],
@@ -134,6 +180,7 @@ impl RootKey {
     ) -> Result<SigningKey, KmsError> {
         match &self.keeper {
             Keeper::Memory(kek) => Ok(kek.unwrap_signing_key(&WrappedKey::parse(wrapped)?, context)?),
+            Keeper::External(external) => external.unwrap_signing_key(wrapped, context).await,
         }
     }
 }

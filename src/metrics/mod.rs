@@ -82,6 +82,10 @@ metrics! {
     account_key_cache: Labelled<Counter, 1> = counters_from_zero("pushvault_account_key_cache_total", "result", &["hit", "miss"]);
     /// Account keys in memory
     account_key_cache_entries: Gauge = gauge("pushvault_account_key_cache_entries");
+    /// Questions to a key provider beyond this machine, all tries of one counted as one
+    kms_requests: Labelled<Counter, 3> = counters("pushvault_kms_requests_total", ["provider", "operation", "result"]);
+    /// Seconds that one took, with all tries
+    kms_request_duration: Labelled<Histogram, 2> = histograms("pushvault_kms_request_duration_seconds", ["provider", "operation"], || Histogram::new(REQUEST_BUCKETS));
     /// Whether the service hears of changed keys and hashes: 1 or 0
     key_channel_up: Gauge = gauge("pushvault_key_channel_up");
     /// Times that it heard of some, and forgot what it had of them

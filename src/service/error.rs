@@ -61,9 +61,12 @@ pub enum VaultError {
     /// It cannot be done now: the text says why and what to do.
     #[error("{0}")]
     NotNow(String),
+    /// The provider of the root key does not serve now. Nothing was changed.
+    #[error("the key provider is unavailable")]
+    KeyProvider(#[source] Box<KmsError>),
     /// The root key did not do what it should.
     #[error("the root key failed")]
-    RootKey(#[source] KmsError),
+    RootKey(#[source] Box<KmsError>),
     /// A key or ciphertext did not do what it should.
     #[error("the cryptography failed")]
     Crypto(#[from] CryptoError),
@@ -118,7 +121,8 @@ impl From<KmsError> for VaultError {
     fn from(error: KmsError) -> Self {
         match error {
             KmsError::Crypto(error) => Self::Crypto(error),
-            error => Self::RootKey(error),
+            KmsError::Provider(_) => Self::KeyProvider(error.into()),
+            error => Self::RootKey(error.into()),
         }
     }
 }

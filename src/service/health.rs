@@ -40,13 +40,19 @@ impl Vault {
                 return Readiness::without(Check::ALL);
             }
         };
+        let mut impaired = Vec::new();
+        let has_its_root_key = self.has_its_root_key().await;
+        if has_its_root_key && !self.has_its_key_provider().await {
+            impaired.push(Check::Keyring);
+        }
         let looks = [
             (Check::Schema, self.has_schema().await),
-            (Check::Keyring, self.has_its_root_key().await),
+            (Check::Keyring, has_its_root_key),
             (Check::Audit, self.can_record().await),
             (Check::Clock, self.has_the_time(&clocks)),
         ];
-        Readiness::without(looks.into_iter().filter(|(_, has)| !has).map(|(check, _)| check))
+        let failed = looks.into_iter().filter(|(_, has)| !has).map(|(check, _)| check);
+        Readiness::without(failed).impaired_by(impaired)
     }
 
     async fn has_schema(&self) -> bool {
@@ -74,6 +80,17 @@ impl Vault {
             );
         }
         has
+    }
+
+    async fn has_its_key_provider(&self) -> bool {
+        let problem = self.keyring.provider_problem().await;
+        if let Some(cause) = &problem {
+            tracing::warn!(
+                cause = &**cause,
+                "the key provider does not serve: account keys in memory do until their time is up, others are not to be had"
+            );
+        }
+        problem.is_none()
     }
 
     async fn can_record(&self) -> bool {

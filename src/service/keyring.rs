@@ -11,12 +11,13 @@ use pushvault_crypto::{
 
 use super::account_cache::AccountCache;
 use super::error::{OpenError, VaultError};
-use crate::config::{KekSettings, Settings};
-use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
+use super::provider_probe::{Probes, probe, probes};
+use super::roots::{fingerprints, unlock_roots};
+use crate::config::Settings;
+use crate::domain::audit::RequestContext;
 use crate::domain::credential::SecretMaterial;
 use crate::domain::principal::AccountScope;
 use crate::domain::push_service::PushService;
-use crate::domain::root_key::RootKeyState;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::kms::{KmsError, RootKey};
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ const TRIES: u32 = 5;
 pub(super) struct Keyring {
     /// The configured root keys: that of `[kek]` first.
     roots: Vec<RootKey>,
+    /// What the providers of the root keys answered when they were last asked whether they are there.
+    probes: Probes,
     deployment_id: DeploymentId,
     /// The keys of each account lately used: bounded in number and in time.
     keys: AccountCache<AccountSid, Arc<AccountKeys>>,
@@ -75,8 +78,10 @@ impl Keyring {
         context: &RequestContext,
         metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
+        let roots = unlock_roots(store, settings, context).await?;
         Ok(Self {
-            roots: unlock_roots(store, settings, context).await?,
+            roots: roots.into_iter().map(|root| root.measured_by(&metrics)).collect(),
+            probes: probes(),
             deployment_id: store.deployment_id().await?,
             keys: AccountCache::new(
                 Cache::builder()
@@ -106,6 +111,11 @@ impl Keyring {
     /// The fingerprints of the root keys that can be used here.
     pub(super) fn kek_ids(&self) -> String {
         fingerprints(&self.roots)
+    }
+
+    /// What is the matter with the provider of a root key, as of a few seconds ago at most; none where nothing is.
+    pub(super) async fn provider_problem(&self) -> Option<Arc<str>> {
+        self.probes.get_with((), Box::pin(probe(&self.roots))).await
     }
 
     /// The account keys in memory.
@@ -348,70 +358,11 @@ impl AccountKeys {
     }
 }
 
-/// The configured root keys, each of them known to the database, and the primary one among them.
-async fn unlock_roots(store: &Store, settings: &Settings, context: &RequestContext) -> Result<Vec<RootKey>, OpenError> {
-    let mut known = store.root_keys().await?;
-    if known.is_empty() {
-        register_first(store, settings, context).await?;
-        known = store.root_keys().await?;
-    }
-    let mut roots = vec![RootKey::unlock(&settings.kek, &known).await?];
-    if !matches!(settings.other_kek, KekSettings::Unset) {
-        roots.push(RootKey::unlock(&settings.other_kek, &known).await?);
-    }
-    let primary = known.iter().find(|record| record.state == RootKeyState::Primary);
-    let primary = primary.ok_or(StoreError::Malformed("root_keys has no primary key"))?;
-    if !roots.iter().any(|root| *root.id() == primary.kek_id) {
-        return Err(KmsError::WrongKey {
-            expected: primary.kek_id.to_string(),
-            provider: primary.origin.as_str(),
-            found: fingerprints(&roots),
-        }
-        .into());
-    }
-    for root in &roots {
-        match known
-            .iter()
-            .find(|record| record.kek_id == *root.id())
-            .map(|record| record.state)
-        {
-            None => return Err(KmsError::NotAdded(root.id().to_string()).into()),
-            Some(RootKeyState::Destroyed) => return Err(KmsError::Destroyed(root.id().to_string()).into()),
-            Some(_) => {}
-        }
-    }
-    Ok(roots)
-}
-
-async fn register_first(store: &Store, settings: &Settings, context: &RequestContext) -> Result<(), OpenError> {
-    let first = RootKey::unlock(&settings.kek, &[]).await?;
-    let mut change = store.begin().await?;
-    // Another replica may be faster: its key must be ours then.
-    if change.insert_root_key(&first.record(RootKeyState::Primary)).await? {
-        let event = AuditEvent {
-            target_sid: Some(first.id().to_string()),
-            ..AuditEvent::new(
-                context,
-                &AccountSid::deployment(),
-                Action::RootKeyRegister,
-                Outcome::Success,
-            )?
-        };
-        change.commit(event).await?;
-    }
-    Ok(())
-}
-
 fn copy_for(recipient: &str, key: &AccountKey, context: &AccountKeyContext<'_>) -> Result<RecoveryCopy, CryptoError> {
     Ok(RecoveryCopy {
         copy: RecoveryRecipient::parse(recipient)?.wrap(key, context)?,
         recipient: recipient.to_owned(),
     })
-}
-
-fn fingerprints(roots: &[RootKey]) -> String {
-    let ids: Vec<_> = roots.iter().map(|root| root.id().as_str()).collect();
-    ids.join(" and ")
 }
 
 /// Versions count from 1; the schema says so too.

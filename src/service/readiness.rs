@@ -7,7 +7,7 @@ pub enum Check {
     Database,
     /// The schema has what this binary needs.
     Schema,
-    /// The root key in memory is the one that the database expects.
+    /// The root key here is the one that the database expects, and its provider, where it has one, serves.
     Keyring,
     /// An audit event could be written, without which there is no change and no refusal of one.
     Audit,
@@ -41,6 +41,8 @@ impl Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
     failed: Vec<Check>,
+    /// What failed in a way that no other replica would mend, and that some requests can do without.
+    impaired: Vec<Check>,
 }
 
 impl Readiness {
@@ -48,12 +50,18 @@ impl Readiness {
     pub(super) fn without(failed: impl IntoIterator<Item = Check>) -> Self {
         Self {
             failed: failed.into_iter().collect(),
+            impaired: Vec::new(),
         }
+    }
+
+    /// These failed too, and it is ready all the same.
+    pub(super) fn impaired_by(self, impaired: Vec<Check>) -> Self {
+        Self { impaired, ..self }
     }
 
     /// Whether this one is there.
     pub fn has(&self, check: Check) -> bool {
-        !self.failed.contains(&check)
+        !self.failed.contains(&check) && !self.impaired.contains(&check)
     }
 
     /// Whether everything is there that a request needs.
@@ -65,6 +73,17 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_that_impairs_is_told_and_leaves_it_ready() {
+        let readiness = Readiness::without([]).impaired_by(vec![Check::Keyring]);
+        assert!(readiness.is_ready() && !readiness.has(Check::Keyring) && readiness.has(Check::Audit));
+        assert!(
+            !Readiness::without([Check::Audit])
+                .impaired_by(vec![Check::Keyring])
+                .is_ready()
+        );
+    }
 
     #[test]
     fn each_check_alone_makes_it_unready_but_the_clock() {

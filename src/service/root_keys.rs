@@ -98,7 +98,10 @@ impl Vault {
                 return Ok(next.kek_id.clone());
             }
             let from = [RootKeyState::Primary];
-            if !change.move_root_key(&before.kek_id, &from, RootKeyState::Previous).await? {
+            if !change
+                .move_root_key(&before.kek_id, &from, RootKeyState::Previous)
+                .await?
+            {
                 return Err(VaultError::NotNow(
                     "another command has changed the primary root key meanwhile: see `pushvault kek list`".to_owned(),
                 ));

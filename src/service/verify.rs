@@ -136,7 +136,9 @@ impl Vault {
         let mut opened = self.open_version(&scope, version).await.map(|_secrets| None);
         if matches!(opened, Err(VaultError::StaleKeys)) {
             // Its key may have been rotated since the row was read.
-            let again = self.read_version(&scope, &version.credential_sid, version.version).await;
+            let again = self
+                .read_version(&scope, &version.credential_sid, version.version)
+                .await;
             opened = again.map(|(stored, _secrets)| Some(stored));
         }
         match opened {

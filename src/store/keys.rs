@@ -6,7 +6,7 @@ use super::database::Store;
 use super::error::StoreError;
 use super::unit_of_work::UnitOfWork;
 use crate::domain::principal::AccountScope;
-use crate::domain::root_key::{RootKeyOrigin, RootKeyRecord, RootKeyState};
+use crate::domain::root_key::{ExternalProvider, RootKeyOrigin, RootKeyRecord, RootKeyState};
 use crate::domain::sid::AccountSid;
 use crate::telemetry::Traced as _;
 
@@ -39,7 +39,7 @@ impl Store {
     /// Every root key that this database knows, the oldest first; none before the first use.
     pub async fn root_keys(&self) -> Result<Vec<RootKeyRecord>, StoreError> {
         let rows = sqlx::query!(
-            "select kek_id, state, kdf_salt, kdf_memory_kib, kdf_iterations, kdf_parallelism
+            "select kek_id, provider, state, name, wrapped_seed, kdf_salt, kdf_memory_kib, kdf_iterations, kdf_parallelism
             from root_keys order by created_at, kek_id"
         )
         .fetch_all(&self.pool())
@@ -54,9 +54,8 @@ impl Store {
                 Ok(RootKeyRecord {
                     kek_id: parse_kek_id(&row.kek_id)?,
                     state: RootKeyState::parse(&row.state).ok_or(StoreError::Malformed("root_keys.state"))?,
-                    origin: match row.kdf_salt {
-                        None => RootKeyOrigin::File,
-                        Some(salt) => RootKeyOrigin::Passphrase {
+                    origin: match (row.kdf_salt, ExternalProvider::parse(&row.provider)) {
+                        (Some(salt), _) => RootKeyOrigin::Passphrase {
                             salt,
                             cost: Argon2Cost {
                                 memory_kib: cost(row.kdf_memory_kib)?,
@@ -64,6 +63,14 @@ impl Store {
                                 parallelism: cost(row.kdf_parallelism)?,
                             },
                         },
+                        (None, Some(provider)) => RootKeyOrigin::External {
+                            provider,
+                            name: row.name.unwrap_or_default(),
+                            wrapped_seed: row
+                                .wrapped_seed
+                                .ok_or(StoreError::Malformed("root_keys.wrapped_seed"))?,
+                        },
+                        (None, None) => RootKeyOrigin::File,
                     },
                 })
             })
@@ -106,13 +113,18 @@ impl UnitOfWork {
     /// Registers a root key; false when it is there already, or, for the first one, when another one was faster.
     pub async fn insert_root_key(&mut self, record: &RootKeyRecord) -> Result<bool, StoreError> {
         let (salt, cost) = match &record.origin {
-            RootKeyOrigin::File => (None, None),
             RootKeyOrigin::Passphrase { salt, cost } => (Some(salt), Some(cost)),
+            RootKeyOrigin::File | RootKeyOrigin::External { .. } => (None, None),
+        };
+        let (name, wrapped_seed) = match &record.origin {
+            RootKeyOrigin::External { name, wrapped_seed, .. } => (Some(name), Some(wrapped_seed)),
+            RootKeyOrigin::File | RootKeyOrigin::Passphrase { .. } => (None, None),
         };
         let column = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
         let result = sqlx::query!(
-            "insert into root_keys (kek_id, provider, state, kdf_salt, kdf_memory_kib, kdf_iterations, kdf_parallelism)
-            values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+            "insert into root_keys (kek_id, provider, state, kdf_salt, kdf_memory_kib, kdf_iterations, kdf_parallelism,
+                name, wrapped_seed)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
             record.kek_id.as_str(),
             record.origin.as_str(),
             record.state.as_str(),
@@ -120,6 +132,8 @@ impl UnitOfWork {
             column(cost.map(|cost| cost.memory_kib)),
             column(cost.map(|cost| cost.iterations)),
             column(cost.map(|cost| cost.parallelism)),
+            name,
+            wrapped_seed,
         )
         .execute(self.connection())
         .await?;

@@ -98,6 +98,11 @@ pub struct AccountKeyContext<'a> {
 }
 
 impl AccountKeyContext<'_> {
+    /// The AAD of the wrap under that root key, for a provider that wraps outside of this crate.
+    pub fn associated_data(&self, kek_id: &KekId) -> Result<Vec<u8>, CryptoError> {
+        Ok(self.aad(kek_id)?.as_bytes().to_vec())
+    }
+
     /// The AAD of the wrap: tag, deployment id, account SID, account key version, KEK id.
     pub(crate) fn aad(&self, kek_id: &KekId) -> Result<Fields, CryptoError> {
         Fields::tagged(ACCOUNT_KEY_TAG)
@@ -127,6 +132,11 @@ pub struct SigningKeyContext<'a> {
 }
 
 impl SigningKeyContext<'_> {
+    /// The same bytes, for a provider that keeps the root key to itself.
+    pub fn associated_data(&self, kek_id: &KekId) -> Result<Vec<u8>, CryptoError> {
+        Ok(self.aad(kek_id)?.as_bytes().to_vec())
+    }
+
     /// The AAD of the wrap: tag, deployment id, signing key id, KEK id.
     pub(crate) fn aad(&self, kek_id: &KekId) -> Result<Fields, CryptoError> {
         Fields::tagged(SIGNING_KEY_TAG)

@@ -20,7 +20,7 @@ pub use crate::{argon::Argon2Cost, kek_id::KekId};
 const MIN_SALT_LENGTH: usize = 16;
 
 /// The domain tag under which the key of page tokens is derived.
-const PAGE_TOKEN_TAG: &str = "pushvault/v1/page-token";
+pub(crate) const PAGE_TOKEN_TAG: &str = "pushvault/v1/page-token";
 
 /// The root key (KEK). It lives outside the database and wraps account keys.
 pub struct KeyEncryptionKey {
@@ -139,6 +139,10 @@ impl AccountKey {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.0.expose().ct_eq(other.0.expose()).into()
+    }
+
+    pub(crate) const fn of(key: Key256) -> Self {
+        Self(key)
     }
 
     pub(crate) fn as_key(&self) -> &Key256 {

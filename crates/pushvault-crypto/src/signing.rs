@@ -33,16 +33,24 @@ impl SigningKey {
         Key256::generate().map(Self)
     }
 
-    /// Copies the seed out of exactly 32 bytes, such as a key management service unwrapped; any other length is
-    /// [`CryptoError::KeyLength`]. Wiping the source is the caller's part.
+    /// Copies the seed out of exactly 32 bytes; any other length is [`CryptoError::KeyLength`]. Wiping the source is the
+    /// caller's part.
     pub fn from_slice(seed: &[u8]) -> Result<Self, CryptoError> {
         Key256::from_slice(seed).map(Self)
     }
 
-    /// Lends the seed to whoever wraps it outside of this crate: a key management service.
+    /// Lends the seed.
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
         self.0.expose()
+    }
+
+    pub(crate) const fn of(seed: Key256) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn as_key(&self) -> &Key256 {
+        &self.0
     }
 
     /// The public half.

@@ -10,6 +10,7 @@
 )]
 
 mod commitment;
+mod external;
 mod freeze;
 mod ghash;
 mod keys;
