@@ -8,7 +8,7 @@ VERSIONS ?= 20000
 KILLS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults upgrade-test lint drill soak rotation-proof sqlx postgres
+.PHONY: help run test faults upgrade-test kms-test lint drill soak rotation-proof sqlx postgres
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -24,6 +24,9 @@ faults: postgres ## Measure what faults cost, and write the table in docs/operat
 
 upgrade-test: postgres ## Run the previous release and this one side by side, under load.
 	tests/upgrade/run
+
+kms-test: postgres ## Ask a real OpenBao and moto's AWS for keys; tests/kms/run installs both.
+	tests/kms/run
 
 lint: ## Formatting, clippy and documentation, as CI has them.
 	cargo fmt --all --check

@@ -16,6 +16,7 @@ mod endpoints;
 mod failure;
 mod garbage;
 mod harness;
+mod kms;
 mod metrics;
 mod openapi;
 mod process;

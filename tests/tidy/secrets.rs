@@ -7,7 +7,7 @@ use syn::visit::Visit;
 use crate::source::{SourceFile, all_files, count_in, files};
 
 /// The files that look into a secret, and how many times each does. A new place is a change to this table.
-const EXPOSED: [(&str, usize); 11] = [
+const EXPOSED: [(&str, usize); 12] = [
     ("src/cli/account.rs", 2),
     ("src/cli/api_key.rs", 1),
     ("src/cli/recovery.rs", 1),

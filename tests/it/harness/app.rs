@@ -263,6 +263,14 @@ impl TestApp {
         Replica(Running::start(&settings))
     }
 
+    /// What another replica says instead of starting, with some settings changed.
+    pub(crate) fn refusal(&self, tune: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = self.settings.clone();
+        tune(&mut settings);
+        let result = block_on(|| async { Application::build(&settings, &operator()).await });
+        pushvault::telemetry::chain(&result.err().expect("it does not start"))
+    }
+
     /// Opens the vault a second time, as another replica would: nothing of it is in memory yet.
     pub(crate) fn replica<T, F>(&self, call: impl FnOnce(Arc<Vault>) -> F + Send) -> T
     where
