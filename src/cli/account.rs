@@ -198,7 +198,10 @@ async fn rotate_key(
 ) -> Result<(), Failure> {
     let sids = if accounts.all {
         let accounts = operator.vault.accounts().await?;
-        accounts.into_iter().map(|account| account.account_sid).collect()
+        let with_keys = accounts
+            .into_iter()
+            .filter(|account| account.status != AccountStatus::Destroyed);
+        with_keys.map(|account| account.account_sid).collect()
     } else {
         Vec::from_iter(accounts.account_sid)
     };

@@ -12,7 +12,7 @@ use super::output::{Failure, Output};
 use super::progress::Teller;
 use crate::config::{KekSettings, Settings};
 use crate::domain::audit::Action;
-use crate::service::{Finding, Progress};
+use crate::service::{Progress, VerifyReport};
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -145,20 +145,11 @@ async fn rewrap(settings: &Settings, rate: NonZeroU32, output: &Output) -> Resul
 async fn verify(settings: &Settings, output: &Output) -> Result<ExitCode, Failure> {
     let operator = Operator::open(settings).await?;
     let report = operator.vault.verify().await?;
-    let of_keys = report.key_findings.iter().map(|finding| {
-        json!({
-            "account_sid": finding.account_sid,
-            "account_key": finding.version,
-            "problem": finding.problem,
-        })
-    });
-    let of_versions = report.findings.iter().map(finding);
-    let findings: Vec<_> = of_keys.chain(of_versions).collect();
     output.format.print(&json!({
         "opened": report.opened,
         "account_keys": report.account_keys,
         "credential_versions": report.under,
-        "findings": findings,
+        "findings": findings(&report),
     }))?;
     Ok(if report.is_clean() {
         ExitCode::SUCCESS
@@ -167,12 +158,22 @@ async fn verify(settings: &Settings, output: &Output) -> Result<ExitCode, Failur
     })
 }
 
-/// A credential version that does not open, as it is printed.
-pub(super) fn finding(finding: &Finding) -> Value {
-    json!({
-        "account_sid": finding.account_sid,
-        "credential_sid": finding.credential_sid,
-        "version": finding.version,
-        "problem": finding.problem,
-    })
+/// What does not open, as it is printed: account keys first.
+pub(super) fn findings(report: &VerifyReport) -> Vec<Value> {
+    let of_keys = report.key_findings.iter().map(|finding| {
+        json!({
+            "account_sid": finding.account_sid,
+            "account_key": finding.version,
+            "problem": finding.problem,
+        })
+    });
+    let of_versions = report.findings.iter().map(|finding| {
+        json!({
+            "account_sid": finding.account_sid,
+            "credential_sid": finding.credential_sid,
+            "version": finding.version,
+            "problem": finding.problem,
+        })
+    });
+    of_keys.chain(of_versions).collect()
 }

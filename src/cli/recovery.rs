@@ -12,6 +12,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::kek::findings;
 use super::operator::{Operator, context};
 use super::output::{Failure, Format, Output};
 use crate::config::Settings;
@@ -159,7 +160,7 @@ async fn restore(settings: &Settings, key: &Key, incomplete: bool, format: Forma
             return Err(error.into());
         }
     };
-    let findings: Vec<_> = report.verified.findings.iter().map(super::kek::finding).collect();
+    let findings = findings(&report.verified);
     format.print(&json!({
         "root_key": report.kek_id,
         "account_keys": report.account_keys,

@@ -119,9 +119,7 @@ impl Vault {
         };
         let mut change = self.store.begin().await?;
         let before = change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
-        if before.status == AccountStatus::Destroyed {
-            return Err(DestructionError::Destroyed(scope.account_sid().clone()).into());
-        }
+        require_not_destroyed(&before)?;
         let after = change.update_account_status(scope, status).await?;
         let event = AuditEvent {
             target_sid: Some(scope.account_sid().to_string()),
@@ -150,7 +148,7 @@ impl Vault {
             TokenRotation::Finish => None,
         };
         let mut change = self.store.begin().await?;
-        change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
+        require_not_destroyed(&change.lock_account(scope).await?.ok_or(VaultError::NotFound)?)?;
         if let Some((_, hash)) = &token {
             change.push_token_hash(scope, hash).await?;
         }
@@ -191,7 +189,7 @@ impl Vault {
         };
 
         let mut change = self.store.begin().await?;
-        change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
+        require_not_destroyed(&change.lock_account(scope).await?.ok_or(VaultError::NotFound)?)?;
         change
             .insert_api_key(scope, &api_key_sid, friendly_name.as_ref(), &hash)
             .await?;
@@ -221,5 +219,13 @@ impl Vault {
             ..AuditEvent::new(context, scope.account_sid(), Action::ApiKeyRevoke, Outcome::Success)?
         };
         Ok(change.commit(event).await?)
+    }
+}
+
+/// Refuses what would be of no use to an account that is destroyed.
+fn require_not_destroyed(account: &Account) -> Result<(), DestructionError> {
+    match account.status {
+        AccountStatus::Active | AccountStatus::Suspended => Ok(()),
+        AccountStatus::Destroyed => Err(DestructionError::Destroyed(account.account_sid.clone())),
     }
 }

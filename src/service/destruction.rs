@@ -86,6 +86,7 @@ impl Vault {
         let mut change = self.store.begin().await?;
         let account = change.lock_account(scope).await?.ok_or(VaultError::NotFound)?;
         require_suspended(&account)?;
+        change.lock_account_keys(scope).await?;
         let inventory = change.inventory(scope).await?;
         if self.confirmation_code(&account, &inventory) != code {
             return Err(DestructionError::WrongCode(scope.account_sid().clone()).into());

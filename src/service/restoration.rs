@@ -131,6 +131,7 @@ impl Restoration {
             }
         }
         let mut change = self.store.begin().await?;
+        change.lock_root_keys().await?;
         change.give_up_primary_root_key().await?;
         if present.is_some() {
             change.promote_root_key(self.root.id()).await?;
@@ -189,13 +190,14 @@ impl Restoration {
         verified: &VerifyReport,
     ) -> Result<(), VaultError> {
         let mut change = self.store.begin().await?;
+        change.lock_root_keys().await?;
         let retired = change.retire_root_keys().await?;
         let event = AuditEvent {
             target_sid: Some(self.root.id().to_string()),
             after: Some(json!({
                 "account_keys": account_keys,
                 "opened": verified.opened,
-                "findings": verified.findings.len(),
+                "findings": verified.findings.len() + verified.key_findings.len(),
                 "retired": retired,
             })),
             ..AuditEvent::new(

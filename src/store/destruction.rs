@@ -69,6 +69,17 @@ impl Store {
 }
 
 impl UnitOfWork {
+    /// Waits for whoever is writing under a key of the account, and keeps others from it until this change is done.
+    pub async fn lock_account_keys(&mut self, scope: &AccountScope) -> Result<(), StoreError> {
+        sqlx::query!(
+            "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+            scope.account_sid().as_str(),
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// What there is of an account.
     pub async fn inventory(&mut self, scope: &AccountScope) -> Result<Inventory, StoreError> {
         Ok(sqlx::query_as!(
