@@ -7,6 +7,7 @@ use pushvault::dev::cluster::Durability;
 use serde_json::{Value, json};
 
 use super::recovery::{key_file, restored_elsewhere, run_on, set_up};
+use super::rotation::{kek_id, key_of, with_another_key, with_the_new_key_alone};
 use super::support::{Caller, Deployment, Ended, Login, Postgres, Runbook, Shell, clean, run};
 
 const REFUSED: (u16, Option<i64>) = (403, Some(20005));
@@ -86,9 +87,15 @@ async fn an_account_is_destroyed_in_two_steps_and_both_are_recorded() {
 
     assert_eq!(caller.is_let_in().await, REFUSED);
     assert_eq!(neighbour.fetch(&kept).await.status, 200);
-    deployment
-        .run(&["account", "activate", &goes.sid])
-        .refused(1, &["is destroyed: nothing brings it back"]);
+    let refused = "is destroyed: nothing brings it back";
+    for command in [
+        ["account", "activate"],
+        ["account", "rotate-token"],
+        ["api-key", "create"],
+    ] {
+        let ended = deployment.run(&[&command[..], &[&goes.sid]].concat());
+        ended.refused(1, &[refused]);
+    }
     let outcomes: Vec<_> = database
         .events_after(known)
         .await
@@ -105,6 +112,8 @@ async fn an_account_is_destroyed_in_two_steps_and_both_are_recorded() {
         ("signing_key.create", "success"),
         ("account.destroy_statement", "success"),
         ("account.activate", "failed"),
+        ("account.rotate_token", "failed"),
+        ("api_key.create", "failed"),
     ];
     assert_eq!(
         outcomes,
@@ -161,6 +170,23 @@ async fn nothing_is_left_of_the_keys_and_the_database_lets_nobody_bring_them_bac
     }
 }
 
+fn signing_key(statement: &str) -> String {
+    said(statement, "signing key")[0].to_owned()
+}
+
+/// The same deployment under another root key, by the commands that an operator has; the old one is destroyed.
+fn rotated(deployment: Deployment) -> Deployment {
+    let deployment = with_another_key(deployment);
+    deployment.json(&["kek", "add"]);
+    let old = kek_id(key_of(&deployment.json(&["kek", "list"]), "primary"));
+    deployment.json(&["kek", "rotate"]);
+    deployment.json(&["kek", "rewrap"]);
+    deployment.json(&["kek", "retire", &old]);
+    let deployment = with_the_new_key_alone(deployment);
+    deployment.json(&["kek", "destroy", &old]);
+    deployment
+}
+
 /// Yesterday's copy, with the keys of today.
 fn yesterdays_copy(deployment: &Deployment) -> Deployment {
     let copy = restored_elsewhere(deployment);
@@ -185,19 +211,11 @@ async fn yesterdays_copy_does_not_open_with_todays_keys_and_the_statement_says_f
     assert_eq!(copy.json(&["kek", "verify"])["opened"], 2);
 
     // Another root key, and another recovery key; the old ones are destroyed.
-    let old = key_file(&deployment, "recovery.key");
-    deployment.write("root.key", [9; 32], 0o600);
-    deployment.json(&["recovery", "restore", "--key-file", &old]);
-    assert_eq!(
-        said(&destroy(&deployment, &goes.sid, &[]).succeeded().stdout, "final"),
-        ["no"]
-    );
-    let database = deployment.database().await;
-    database
-        .execute("update root_keys set state = 'destroyed', changed_at = now() where state = 'retired'")
-        .await;
+    let first_key = signing_key(&statement);
+    let deployment = rotated(deployment);
     let halfway = destroy(&deployment, &goes.sid, &[]).succeeded().stdout;
     assert_eq!(said(&halfway, "final"), ["no"], "the recovery key opens it still");
+    assert_eq!(signing_key(&halfway), first_key, "the signing key was wrapped anew");
     let first = deployment.json(&["recovery", "status"])["recipient"]
         .as_str()
         .unwrap()

@@ -8,23 +8,23 @@ use super::support::{Caller, Deployment, Login, Service};
 const NEW_KEY: [u8; 32] = [9; 32];
 
 /// A deployment with two root keys in its settings: the one in use, and the one that comes.
-fn with_another_key(deployment: Deployment) -> Deployment {
+pub(super) fn with_another_key(deployment: Deployment) -> Deployment {
     let file = deployment.write("new.key", NEW_KEY, 0o600);
     deployment.with("OTHER_KEK__FILE", &file.to_string_lossy())
 }
 
 /// The settings after the rotation: the new key alone.
-fn with_the_new_key_alone(deployment: Deployment) -> Deployment {
+pub(super) fn with_the_new_key_alone(deployment: Deployment) -> Deployment {
     let file = deployment.setting("OTHER_KEK__FILE").to_owned();
     deployment.without("OTHER_KEK__FILE").with("KEK__FILE", &file)
 }
 
-fn key_of<'a>(list: &'a Value, state: &str) -> &'a Value {
+pub(super) fn key_of<'a>(list: &'a Value, state: &str) -> &'a Value {
     let keys = list.as_array().unwrap();
     keys.iter().find(|key| key["state"] == state).unwrap_or(&Value::Null)
 }
 
-fn kek_id(key: &Value) -> String {
+pub(super) fn kek_id(key: &Value) -> String {
     key["kek_id"].as_str().unwrap().to_owned()
 }
 
