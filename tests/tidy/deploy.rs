@@ -127,3 +127,45 @@ fn every_alert_leads_to_a_runbook_that_exists() {
         );
     }
 }
+
+/// The first number that stands behind `mark`.
+fn number_behind(text: &str, mark: &str) -> Option<u64> {
+    let digits = text.split_once(mark)?.1;
+    digits
+        .split(|character: char| !character.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[test]
+fn whatever_stops_the_vault_waits_until_requests_under_way_are_finished() {
+    let defaults = read("config/default.toml");
+    let needed: u64 = ["drain_seconds = ", "shutdown_timeout_seconds = "]
+        .map(|key| number_behind(&defaults, key).unwrap())
+        .into_iter()
+        .sum();
+    // What goes on before is of other services. Kubernetes has its own sum, in .ci/deploy/check_manifests.py.
+    for (path, begin, mark) in [
+        (
+            "docker-compose.yml",
+            "command: [\"serve\"]",
+            "\n    stop_grace_period: ",
+        ),
+        (
+            "deploy/replicas/docker-compose.yml",
+            "command: [\"serve\"]",
+            "\n  stop_grace_period: ",
+        ),
+        ("deploy/systemd/pushvault.service", "[Service]", "\nTimeoutStopSec="),
+    ] {
+        let text = read(path);
+        let given = text
+            .split_once(begin)
+            .and_then(|(_, service)| number_behind(service, mark));
+        assert!(
+            given.is_some_and(|seconds| seconds > needed),
+            "{path} gives the vault {given:?} seconds to stop, and it may take {needed}"
+        );
+    }
+}
