@@ -92,6 +92,10 @@ def check_ports(where, documents, pods):
             for path in rule["http"]["paths"]:
                 name = path["backend"]["service"]["port"]["name"]
                 demand(name in served, where, "Ingress: no Service has a port", name)
+    numbers = {port["containerPort"] for pod in pods for container in pod["spec"]["containers"] for port in container.get("ports", [])}
+    for policy in of_kind(documents, "NetworkPolicy"):
+        let_in = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+        demand(let_in == numbers, where, "NetworkPolicy lets in to", let_in, "and the containers have", numbers)
     for pod in pods:
         for container in pod["spec"]["containers"]:
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):

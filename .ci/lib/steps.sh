@@ -7,7 +7,8 @@
 
 step_name="start"
 step_times=()
-declare -A background_pids=()
+# Those that no step has waited for yet, and the names of all.
+declare -A background_pids=() background_names=()
 background_logs=""
 at_end=true
 
@@ -22,6 +23,8 @@ begin_steps() {
 }
 
 end_steps() {
+    # Work that nobody waited for may have failed, and nobody would know.
+    [ "${#background_pids[@]}" -eq 0 ] || die "no step waited for: ${!background_pids[*]}"
     step_name=""
 }
 
@@ -43,6 +46,7 @@ background() {
     set -m
     run_in_background "$name" "$@" </dev/null >"$background_logs/$name" 2>&1 &
     background_pids[$name]=$!
+    background_names[$name]=yes
     set +m
     printf 'in the background: %s\n' "$name"
 }
@@ -59,6 +63,7 @@ run_in_background() {
 # Waits for work in the background, shows what it printed, and fails if it did. To wait a second time costs nothing.
 join() {
     local name="$1" status=0
+    [ -n "${background_names[$name]:-}" ] || die "nothing named $name was begun in the background"
     [ -n "${background_pids[$name]:-}" ] || return 0
     wait "${background_pids[$name]}" || status=$?
     unset "background_pids[$name]"
