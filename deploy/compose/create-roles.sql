@@ -9,6 +9,9 @@ create role pushvault_owner login password :'owner_password';
 -- What the service may do: the migrations grant it to this group.
 create role pushvault_service nologin;
 
+-- What it takes to rotate keys: the migrations grant it to this group, in which nobody is until keys are rotated.
+create role pushvault_keeper nologin in role pushvault_service;
+
 -- What `pushvault serve` logs in as.
 create role pushvault_vault login password :'vault_password' in role pushvault_service;
 

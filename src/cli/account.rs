@@ -208,7 +208,7 @@ async fn rotate_key(
     let teller = Teller::new("rotate-key");
     let tell = |done, total| teller.tell(done, total);
     let mut progress = Progress::new(rate, &tell);
-    let mut rotated = Vec::with_capacity(sids.len());
+    let (mut rotated, mut obstacles) = (Vec::with_capacity(sids.len()), Vec::new());
     for sid in &sids {
         let scope = AccountScope::for_operator(sid.clone());
         let result = operator
@@ -224,8 +224,13 @@ async fn rotate_key(
             "rewrapped": rotation.rewrapped,
             "destroyed": rotation.destroyed,
         }));
+        obstacles.extend(rotation.obstacle);
     }
-    Ok(format.print(&json!(rotated))?)
+    format.print(&json!(rotated))?;
+    if obstacles.is_empty() {
+        return Ok(());
+    }
+    Err(obstacles.join("; ").into())
 }
 
 async fn destroy(operator: &Operator, account: &Account, confirm: Option<&str>) -> Result<(), Failure> {

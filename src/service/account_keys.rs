@@ -21,6 +21,8 @@ pub struct AccountKeyRotation {
     pub rewrapped: u64,
     /// Versions of the account's key that were destroyed.
     pub destroyed: Vec<i32>,
+    /// Why none was, if something does not open, which a previous key may still be needed for.
+    pub obstacle: Option<String>,
 }
 
 impl Vault {
@@ -43,12 +45,16 @@ impl Vault {
         }
         let done_before = progress.done();
         let version = self.rewrap_credentials(context, scope, progress).await?;
-        self.prove(scope).await?;
-        let destroyed = self.destroy_idle_account_keys(context, scope).await?;
+        let obstacle = self.obstacle(scope).await?;
+        let destroyed = match obstacle {
+            None => self.destroy_idle_account_keys(context, scope).await?,
+            Some(_) => Vec::new(),
+        };
         Ok(AccountKeyRotation {
             version,
             rewrapped: progress.done() - done_before,
             destroyed,
+            obstacle,
         })
     }
 
@@ -142,20 +148,20 @@ impl Vault {
         }
     }
 
-    /// Opens every version of the account's credentials: what does not open keeps the old key alive.
-    async fn prove(&self, scope: &AccountScope) -> Result<(), VaultError> {
+    /// Opens every version of the account's credentials, and says what is wrong if one does not open.
+    async fn obstacle(&self, scope: &AccountScope) -> Result<Option<String>, VaultError> {
         let report = self.verify_account(scope).await?;
-        match report.findings.first() {
-            None => Ok(()),
-            Some(finding) => Err(VaultError::NotNow(format!(
-                "{} credential version(s) do not open, so that no key of the account is destroyed (`pushvault kek verify` \
-                 names all): restore them from a backup and run the command again; the first is {} version {}: {}",
+        Ok(report.findings.first().map(|finding| {
+            format!(
+                "{} credential version(s) of account {} do not open, so that no key of it is destroyed; the first is {} \
+                 version {}: {}; `pushvault kek verify` names all",
                 report.findings.len(),
+                finding.account_sid,
                 finding.credential_sid,
                 finding.version,
                 finding.problem
-            ))),
-        }
+            )
+        }))
     }
 
     async fn destroy_idle_account_keys(

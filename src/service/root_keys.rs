@@ -12,7 +12,7 @@ use crate::config::KekSettings;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::root_key::{RootKeyRecord, RootKeyState};
 use crate::domain::sid::AccountSid;
-use crate::kms::RootKey;
+use crate::kms::{KmsError, RootKey};
 use crate::store::{Rewrapped, StoreError, StoredAccountKey};
 
 /// A root key as an operator sees it.
@@ -59,10 +59,15 @@ impl Vault {
     pub async fn add_root_key(&self, context: &RequestContext, settings: &KekSettings) -> Result<KekId, VaultError> {
         let known = self.store.root_keys().await?;
         let added = match RootKey::unlock(settings, &known).await {
-            Ok(root) if known.iter().any(|record| record.kek_id == *root.id()) => return Ok(root.id().clone()),
             Ok(root) => root,
             Err(_) => RootKey::new(settings).await?,
         };
+        if let Some(record) = known.iter().find(|record| record.kek_id == *added.id()) {
+            return match record.state {
+                RootKeyState::Destroyed => Err(KmsError::Destroyed(added.id().to_string()).into()),
+                _ => Ok(added.id().clone()),
+            };
+        }
         let mut change = self.store.begin().await?;
         if change.insert_root_key(&added.record(RootKeyState::Added)).await? {
             let event = event(context, Action::RootKeyAdd, added.id(), None, RootKeyState::Added)?;

@@ -1,16 +1,24 @@
 //! The role that the service is meant to run as: it can do everything that the service does, and nothing else.
 
+use std::num::NonZeroU32;
+
+use pushvault::service::Progress;
 use reqwest::Url;
 use secrecy::SecretString;
 use sqlx::{Connection as _, PgConnection};
 
 use super::{LIST, credential, everything, is_unavailable};
-use crate::harness::{TestApp, TestDatabase, fresh_number, newly_migrated_database};
+use crate::harness::{TestApp, TestDatabase, fresh_number, newly_migrated_database, operator};
 
-/// The group role that the schema grants to.
-const CREATE_GROUP: &str = "do $$ begin
+/// The group roles that the schema grants to.
+const CREATE_GROUPS: &str = "do $$ begin
     create role pushvault_service nologin;
+    create role pushvault_keeper nologin in role pushvault_service;
 exception when duplicate_object or unique_violation then null;
+end $$";
+
+const MAKE_A_KEEPER: &str = "do $$ begin
+    execute format('grant pushvault_keeper to %I', current_setting('test.role'));
 end $$";
 
 const CREATE_MEMBER: &str = "do $$ begin
@@ -52,9 +60,9 @@ async fn as_its_own_role() -> (TestApp, Member) {
         name: format!("pushvault_test_{:016x}", fresh_number()),
         password: format!("{:016x}", fresh_number()),
     };
-    // The group comes first: the schema grants to it only if it is there.
+    // The groups come first: the schema grants to them only if they are there.
     let first = crate::harness::fresh_database();
-    member.run(&first, CREATE_GROUP).await;
+    member.run(&first, CREATE_GROUPS).await;
     let database = newly_migrated_database();
     member.run(&database, CREATE_MEMBER).await;
     let url = SecretString::from(member.url(&database));
@@ -140,7 +148,52 @@ async fn without_the_privilege_to_record_no_mutation_is_done() {
     end(app, &member).await;
 }
 
-/// Takes the member away again. The group stays, as it does in any deployment.
+#[tokio::test]
+async fn the_services_own_role_rotates_no_key_and_a_keeper_rotates_it_and_does_nothing_else() {
+    let (app, member) = as_its_own_role().await;
+    credential(&app).await;
+    let scope = app.account_named("a").scope();
+    let rotate = || {
+        let scope = scope.clone();
+        app.replica(|vault| async move {
+            let mut progress = Progress::new(NonZeroU32::MAX, &|_, _| {});
+            vault
+                .rotate_account_key(&operator(), &scope, None, &mut progress)
+                .await
+                .map_err(|error| error.to_string())
+        })
+    };
+
+    let refusal = rotate().unwrap_err();
+    let named = format!("the database role {} may not rotate keys", member.name);
+    assert!(
+        refusal.contains(&named) && refusal.contains("pushvault_keeper"),
+        "{refusal}"
+    );
+
+    member.run(&app.database, MAKE_A_KEEPER).await;
+    let rotated = rotate().unwrap();
+    assert_eq!((rotated.version, rotated.rewrapped, rotated.destroyed), (2, 1, vec![1]));
+    let mut connection = PgConnection::connect(&member.url(&app.database)).await.unwrap();
+    for statement in [
+        "update audit_events set outcome = outcome",
+        "update credential_versions set secret = null",
+        "delete from credential_versions",
+        "delete from account_keys",
+        "delete from root_keys",
+        "alter table credential_versions disable trigger all",
+    ] {
+        let refusal = sqlx::query(statement).execute(&mut connection).await.unwrap_err();
+        let code = refusal
+            .as_database_error()
+            .and_then(|error| error.code().map(String::from));
+        assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refusal}");
+    }
+    connection.close().await.unwrap();
+    end(app, &member).await;
+}
+
+/// Takes the member away again. The groups stay, as it does in any deployment.
 async fn end(app: TestApp, member: &Member) {
     member.run(&app.database, DROP_MEMBER).await;
 }

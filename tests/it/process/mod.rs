@@ -32,6 +32,7 @@ mod recovery;
 mod replicas;
 mod rotation;
 mod rotation_proof;
+mod rotation_refusals;
 mod serve_life;
 mod serve_refusals;
 mod serve_tls;

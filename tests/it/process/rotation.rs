@@ -28,7 +28,7 @@ pub(super) fn kek_id(key: &Value) -> String {
     key["kek_id"].as_str().unwrap().to_owned()
 }
 
-async fn credentials(service: &Service<'_>, account: &Login, count: usize) -> Vec<String> {
+pub(super) async fn credentials(service: &Service<'_>, account: &Login, count: usize) -> Vec<String> {
     let caller = service.caller(account);
     let mut sids = Vec::new();
     for number in 0..count {

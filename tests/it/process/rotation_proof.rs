@@ -21,6 +21,9 @@ const KILLS: (&str, usize) = ("PUSHVAULT_PROOF_KILLS", 10);
 const REPLICAS: usize = 3;
 const WRITERS: usize = 4;
 
+/// Those who make the versions that there are before, as fast as they can.
+const BUILDERS: usize = 8;
+
 /// How long a writer rests after each step: callers must not write faster than keys are wrapped anew.
 const PACE: Duration = Duration::from_millis(30);
 
@@ -119,11 +122,13 @@ async fn keys_are_rotated_to_zero_under_callers_and_kills_and_nothing_is_lost() 
     let mut random = Random::seeded();
     let replicas: Vec<_> = (0..REPLICAS).map(|_| first.serve()).collect();
     let callers: Vec<Caller> = replicas.iter().map(|replica| replica.caller(&account)).collect();
-    let crew = Crew::at_a_pace("proof", WRITERS, &callers, &mut random, PACE);
     let database = first.database().await;
+    let builders = Crew::start("builder", BUILDERS, &callers, &mut random);
     while count(&database).await < i64::try_from(versions).unwrap() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let mut built = builders.call_off().await;
+    let crew = Crew::at_a_pace("proof", WRITERS, &callers, &mut random, PACE);
     let second = second_deployment(&first);
     let mut stage = Stage {
         replicas,
@@ -189,6 +194,7 @@ async fn keys_are_rotated_to_zero_under_callers_and_kills_and_nothing_is_lost() 
     assert_eq!(verified["credential_versions"], json!({ "primary": stored }));
     let evidence = Evidence::collect_under(&database, &passphrase_key(&database, &third_key).await).await;
     evidence.agrees_with_itself();
+    written.stories.append(&mut built.stories);
     let done = evidence.settle(&mut written.stories);
     let unanswered = written.seen.iter().filter(|step| step.outcome != Outcome::Done).count();
     tell(&format!(
