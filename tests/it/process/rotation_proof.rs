@@ -100,6 +100,32 @@ impl<'a> Stage<'a> {
         self.kills += 1;
     }
 
+    /// Rotates the root key and the keys of all accounts, and then the same from one provider to another. Returns the id
+    /// of the root key that is left.
+    async fn rotate_everything(
+        &mut self,
+        first: &'a Deployment,
+        second: &'a Deployment,
+        [first_key, second_key]: [&str; 2],
+        database: &Database,
+        kills: usize,
+    ) -> String {
+        let each = kills.div_ceil(4);
+        let began = now(database).await;
+        self.insist(first, &["kek", "rotate", second_key], each);
+        self.insist(first, &["kek", "rewrap"], 0);
+        self.insist(first, &all_account_keys(&began), each);
+        self.insist(first, &["kek", "retire", first_key], 0);
+        let third_key = second.json(&["kek", "add"])["kek_id"].as_str().unwrap().to_owned();
+        self.roll(second);
+        let again = now(database).await;
+        self.insist(second, &["kek", "rotate", &third_key], each);
+        self.insist(second, &["kek", "rewrap"], 0);
+        self.insist(second, &all_account_keys(&again), each);
+        self.insist(second, &["kek", "retire", second_key], 0);
+        third_key
+    }
+
     /// Replaces the replicas, one after the other.
     fn roll(&mut self, deployment: &'a Deployment) {
         for replica in &mut self.replicas {
@@ -136,47 +162,9 @@ async fn keys_are_rotated_to_zero_under_callers_and_kills_and_nothing_is_lost() 
         kills: 0,
     };
 
-    let began: String = database
-        .value("select to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+    let third_key = stage
+        .rotate_everything(&first, &second, [&first_key, &second_key], &database, kills)
         .await;
-    let each = kills.div_ceil(4);
-    stage.insist(&first, &["kek", "rotate", &second_key], each);
-    stage.insist(&first, &["kek", "rewrap"], 0);
-    stage.insist(
-        &first,
-        &[
-            "account",
-            "rotate-key",
-            "--all",
-            "--made-before",
-            &began,
-            "--rate",
-            RATE,
-        ],
-        each,
-    );
-    stage.insist(&first, &["kek", "retire", &first_key], 0);
-    let third_key = second.json(&["kek", "add"])["kek_id"].as_str().unwrap().to_owned();
-    stage.roll(&second);
-    stage.insist(&second, &["kek", "rotate", &third_key], each);
-    stage.insist(&second, &["kek", "rewrap"], 0);
-    let again: String = database
-        .value("select to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
-        .await;
-    stage.insist(
-        &second,
-        &[
-            "account",
-            "rotate-key",
-            "--all",
-            "--made-before",
-            &again,
-            "--rate",
-            RATE,
-        ],
-        each,
-    );
-    stage.insist(&second, &["kek", "retire", &second_key], 0);
     let mut written = crew.call_off().await;
 
     let refused: Vec<_> = written
@@ -253,6 +241,18 @@ fn kek_id(deployment: &Deployment, state: &str) -> String {
     let list = deployment.json(&["kek", "list"]);
     let key = list.as_array().unwrap().iter().find(|key| key["state"] == state);
     key.unwrap()["kek_id"].as_str().unwrap().to_owned()
+}
+
+/// The command that rotates the keys of all accounts that were made before that time.
+fn all_account_keys(made_before: &str) -> [&str; 7] {
+    let [account, verb, all] = ["account", "rotate-key", "--all"];
+    [account, verb, all, "--made-before", made_before, "--rate", RATE]
+}
+
+async fn now(database: &Database) -> String {
+    database
+        .value("select to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+        .await
 }
 
 async fn count(database: &Database) -> i64 {
