@@ -45,7 +45,7 @@ rotation-proof: postgres ## Rotate every key under load and kills, on a release 
 	cargo build --release --locked --bin pushvault
 	PUSHVAULT_PROOF_VERSIONS="$(VERSIONS)" PUSHVAULT_PROOF_KILLS="$(KILLS)" \
 		PUSHVAULT_PROOF_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
-		cargo test --locked --test it process::rotation_proof -- --nocapture
+		tests/kms/run process::rotation_proof
 
 sqlx: postgres ## Write the descriptions of the SQL queries again after a change to SQL or schema.
 	scripts/sqlx-prepare

@@ -13,6 +13,8 @@ use std::time::Duration;
 use pushvault::config::{KekSettings, TransitSettings, TransitToken};
 use secrecy::SecretString;
 
+pub(crate) use servers::OpenBao;
+
 use crate::harness::{Answer, TestApp, migrated_database};
 
 const LIST: &str = "/v2/Credentials";

@@ -21,8 +21,8 @@ struct Server {
 }
 
 /// An OpenBao with a Transit engine in it.
-pub(super) struct OpenBao {
-    pub(super) url: String,
+pub(crate) struct OpenBao {
+    pub(crate) url: String,
     http: reqwest::Client,
     pub(super) ca_file: Option<PathBuf>,
     _server: Server,
@@ -60,7 +60,7 @@ fn client() -> reqwest::ClientBuilder {
 }
 
 impl OpenBao {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let this = Self::start_with(&[]);
         this.prepare().await;
         this
@@ -138,7 +138,7 @@ impl OpenBao {
     }
 
     /// A token that may use the key, and no more.
-    pub(super) async fn token(&self) -> String {
+    pub(crate) async fn token(&self) -> String {
         let body = json!({ "policies": ["pushvault"], "no_parent": true });
         let answer = self.ask("auth/token/create", &body).await;
         answer["auth"]["client_token"].as_str().unwrap().to_owned()

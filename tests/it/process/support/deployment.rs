@@ -106,6 +106,15 @@ impl Deployment {
         &self.settings[&format!("PUSHVAULT__{name}")]
     }
 
+    /// The settings of a section, by the names of their keys.
+    pub(crate) fn settings_of(&self, section: &str) -> Vec<(String, String)> {
+        let prefix = format!("PUSHVAULT__{section}__");
+        let settings = self.settings.iter();
+        settings
+            .filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone())))
+            .collect()
+    }
+
     /// Writes a file of that mode.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
         let path = self.path().join(name);
