@@ -140,7 +140,8 @@ async fn prepare_statements(connection: &mut PoolConnection<Postgres>) {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let described: Value = serde_json::from_str(&text).unwrap();
         let sql = described["query"].as_str().unwrap();
-        if !(sql.contains("from credentials") && sql.contains("order by created_at")) {
+        let is_of_the_list = sql.contains("current_version") && sql.contains("order by created_at");
+        if !(sql.contains("from credentials") && is_of_the_list) {
             continue;
         }
         let types: Vec<_> = described["describe"]["parameters"]["Left"]
