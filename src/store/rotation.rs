@@ -1,9 +1,12 @@
 //! What it takes to rotate keys: states that lead to each other, and rows that are wrapped anew by comparing what is there
 //! with what was read.
 
+use std::time::Duration;
+
 use pushvault_crypto::KekId;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use tokio::time::sleep;
 
 use super::database::Store;
 use super::error::StoreError;
@@ -16,6 +19,11 @@ use crate::domain::root_key::RootKeyState;
 
 /// The advisory lock of whoever rewraps: one at a time is enough.
 const JOB: i64 = 0x7075_7368_6b65_6b73;
+
+/// How often the turn is asked for, and how long to wait in between: Postgres takes a moment to see that whoever had it last
+/// is gone.
+const TURN_TRIES: u32 = 20;
+const TURN_PAUSE: Duration = Duration::from_millis(100);
 
 /// A row that is wrapped anew.
 pub struct Rewrapped<T> {
@@ -35,12 +43,18 @@ impl Store {
     pub async fn rotation_turn(&self) -> Result<Option<Turn>, StoreError> {
         // The lock lives as long as the connection, which therefore never goes back to the pool.
         let mut connection = self.pool().acquire().await?.detach();
-        let has_it = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "has_it!""#, JOB)
-            .fetch_one(&mut connection)
-            .await?;
-        Ok(has_it.then_some(Turn {
-            _connection: connection,
-        }))
+        for _ in 0..TURN_TRIES {
+            let has_it = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "has_it!""#, JOB)
+                .fetch_one(&mut connection)
+                .await?;
+            if has_it {
+                return Ok(Some(Turn {
+                    _connection: connection,
+                }));
+            }
+            sleep(TURN_PAUSE).await;
+        }
+        Ok(None)
     }
 
     /// The database role of this process, if it may not change the states of keys.
