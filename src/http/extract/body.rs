@@ -5,11 +5,11 @@ use actix_web::web;
 use futures_util::StreamExt as _;
 use zeroize::Zeroizing;
 
-use super::form;
 use super::json::Members;
 use super::parameters::{PARAMETERS, Parameter};
 use crate::config::LimitSettings;
 use crate::domain::credential::CredentialInput;
+use crate::domain::form;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::request_meta::RequestMeta;
 

@@ -2,13 +2,13 @@
 
 mod authorization;
 mod body;
-mod form;
 mod headers;
 mod json;
 mod parameters;
+mod query;
 
 pub(super) use authorization::authenticate;
 pub(super) use body::credential_input;
-pub(super) use form::{PAGE_PARAMETERS, page_input};
 pub(super) use headers::{idempotency_key, not_too_large, precondition};
 pub(super) use parameters::{PARAMETERS, Parameter, ParameterKind};
+pub(super) use query::{PAGE_PARAMETERS, page_input};

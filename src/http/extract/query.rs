@@ -1,23 +1,10 @@
-//! Forms and queries: `application/x-www-form-urlencoded` (WHATWG URL, section 5.1).
+//! The query of a list.
 
 use actix_web::HttpRequest;
-use zeroize::Zeroizing;
 
-use crate::domain::form::decode_component;
+use crate::domain::form::pairs;
 use crate::domain::page::PageInput;
 use crate::http::error::{ApiError, ErrorCode};
-
-/// The pairs of a form, decoded, in order.
-pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)> {
-    form.split(|&byte| byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let name = halves.next().unwrap_or_default();
-            let value = halves.next().unwrap_or_default();
-            (decode_component(name), decode_component(value))
-        })
-}
 
 /// One parameter of a list's query.
 pub(in crate::http) struct PageParameter {
@@ -70,41 +57,4 @@ pub(in crate::http) fn page_input(request: &HttpRequest, max_parameters: usize) 
         }
     }
     Ok(input)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn decoded(form: &str) -> Vec<(String, String)> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        pairs(form.as_bytes())
-            .map(|(name, value)| (text(&name), text(&value)))
-            .collect()
-    }
-
-    #[test]
-    fn what_the_python_and_the_node_sdk_send_is_the_same() {
-        let expected = vec![("FriendlyName".to_owned(), "My cert é &+".to_owned())];
-        assert_eq!(decoded("FriendlyName=My+cert+%C3%A9+%26%2B"), expected);
-        assert_eq!(decoded("FriendlyName=My%20cert%20%c3%a9%20%26%2B"), expected);
-    }
-
-    #[test]
-    fn odd_forms_lose_nothing() {
-        assert_eq!(
-            decoded("a=1=2&&b&=c&d=%zz%4"),
-            [("a", "1=2"), ("b", ""), ("", "c"), ("d", "%zz%4")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_decoder_panic_or_grow(form in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let total: usize = pairs(&form).map(|(name, value)| name.len() + value.len()).sum();
-            prop_assert!(total <= form.len());
-        }
-    }
 }
