@@ -5,10 +5,11 @@ LISTEN ?= 127.0.0.1:8080
 CREDENTIALS ?= 2000
 SECONDS ?= 600
 VERSIONS ?= 20000
+FUZZ_SECONDS ?= 20
 KILLS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults upgrade-test kms-test lint drill soak rotation-proof sqlx postgres
+.PHONY: help run test faults upgrade-test kms-test lint drill soak rotation-proof fuzz mutants sqlx postgres
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -46,6 +47,12 @@ rotation-proof: postgres ## Rotate every key under load and kills, on a release 
 	PUSHVAULT_PROOF_VERSIONS="$(VERSIONS)" PUSHVAULT_PROOF_KILLS="$(KILLS)" \
 		PUSHVAULT_PROOF_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
 		tests/kms/run process::rotation_proof
+
+fuzz: ## Feed the parsers what nobody would send, each target for so many seconds (FUZZ_SECONDS=…).
+	fuzz/run "$(FUZZ_SECONDS)"
+
+mutants: ## Break the kernel in every small way there is, and see that a test notices each.
+	.ci/mutants
 
 sqlx: postgres ## Write the descriptions of the SQL queries again after a change to SQL or schema.
 	scripts/sqlx-prepare

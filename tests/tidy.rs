@@ -12,6 +12,8 @@
 mod decisions;
 #[path = "tidy/deploy.rs"]
 mod deploy;
+#[path = "tidy/fuzz.rs"]
+mod fuzz;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/migrations.rs"]

@@ -22,6 +22,17 @@ install_cargo_deny() {
     rm -rf "$tools_root/target"
 }
 
+# For `make mutants`; the gate does not wait for that.
+install_cargo_mutants() {
+    local version=27.1.0
+    if [ "$("$tools_root/bin/cargo-mutants" mutants --version 2>/dev/null)" = "cargo-mutants $version" ]; then
+        note "cargo-mutants $version is here"
+        return 0
+    fi
+    cargo install --locked --debug cargo-mutants --version "=$version" --root "$tools_root" --target-dir "$tools_root/target-mutants"
+    rm -rf "$tools_root/target-mutants"
+}
+
 # The Python environment of the kernel's independent decoder.
 install_python_environment() {
     local version=50.0.2

@@ -58,7 +58,7 @@ pub fn files(folder: &str) -> Vec<SourceFile> {
 
 /// Every Rust file of the workspace.
 pub fn all_files() -> Vec<SourceFile> {
-    ["src", "crates", "tests"].into_iter().flat_map(files).collect()
+    ["src", "crates", "fuzz", "tests"].into_iter().flat_map(files).collect()
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {

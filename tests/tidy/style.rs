@@ -82,7 +82,9 @@ fn nothing_is_left_unfinished() {
 
 #[test]
 fn unsafe_code_is_forbidden_everywhere() {
-    assert!(read("Cargo.toml").contains("unsafe_code = \"forbid\""));
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        assert!(read(manifest).contains("unsafe_code = \"forbid\""), "{manifest}");
+    }
     for manifest in ["Cargo.toml", "crates/pushvault-crypto/Cargo.toml"] {
         assert!(
             read(manifest).contains("[lints]\nworkspace = true"),

@@ -76,3 +76,32 @@ pub(crate) fn derive(
     memory.iter_mut().for_each(Zeroize::zeroize);
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_are_the_documented_ones() {
+        assert_eq!(Argon2Cost::MAX_TOKEN_MEMORY_KIB, 262_144);
+        assert_eq!(Argon2Cost::MAX_PASSPHRASE_MEMORY_KIB, 2_097_152);
+        assert_eq!((Argon2Cost::MAX_ITERATIONS, Argon2Cost::MAX_PARALLELISM), (16, 16));
+    }
+
+    #[test]
+    fn the_limits_themselves_are_within_the_limits() {
+        let most = Argon2Cost {
+            memory_kib: Argon2Cost::MAX_TOKEN_MEMORY_KIB,
+            iterations: Argon2Cost::MAX_ITERATIONS,
+            parallelism: Argon2Cost::MAX_PARALLELISM,
+        };
+        assert!(most.params(Argon2Cost::MAX_TOKEN_MEMORY_KIB, 32).is_ok());
+    }
+
+    #[test]
+    fn a_reservation_is_beyond_what_is_kept_for_the_thread() {
+        // 32 MiB, the highest threshold that glibc ever takes, in blocks of 1 KiB.
+        let kept = 32 * 1024;
+        assert!((kept + 1..2 * kept).contains(&RETURNED_BLOCKS));
+    }
+}

@@ -1,8 +1,6 @@
 //! Where a ciphertext belongs. These fields are never stored beside the ciphertext: they are
 //! rebuilt from the row it was found in, so a ciphertext that was moved does not open.
 
-use std::fmt;
-
 use crate::{
     encoding::Fields,
     error::CryptoError,
@@ -77,12 +75,6 @@ impl Role {
             Self::ApiKey => 4,
             Self::Secret => 8,
         }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }
 

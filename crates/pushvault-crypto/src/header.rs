@@ -14,9 +14,6 @@ pub(crate) const COMMITMENT_LENGTH: usize = 32;
 /// What every header begins with.
 const MAGIC: [u8; 2] = *b"PV";
 
-/// The length of a header in bytes.
-const HEADER_LENGTH: usize = 4 + 4 + WRAPPED_KEY_LENGTH + COMMITMENT_LENGTH;
-
 /// A header, taken apart.
 ///
 /// Formula: `"PV" ‖ 0x01 ‖ 0x01 ‖ u32_be(account key version) ‖ wrap nonce (12) ‖ wrapped DEK (32)
@@ -59,13 +56,14 @@ impl Header {
 
     /// Puts a header together.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER_LENGTH);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[FORMAT, SUITE]);
-        bytes.extend_from_slice(&self.account_key_version.to_be_bytes());
-        bytes.extend_from_slice(&self.wrapped_dek);
-        bytes.extend_from_slice(&self.commitment);
-        bytes
+        [
+            MAGIC.as_slice(),
+            &[FORMAT, SUITE],
+            &self.account_key_version.to_be_bytes(),
+            &self.wrapped_dek,
+            &self.commitment,
+        ]
+        .concat()
     }
 }
 

@@ -80,6 +80,7 @@ mod tests {
 
     #[test]
     fn the_longest_plaintext_is_accepted_and_one_byte_more_is_not() {
+        assert_eq!(MAX_LENGTH, 65_532);
         assert_eq!(pad(&vec![1; 65_532]).unwrap().len(), MAX_PADDED_LENGTH);
         assert_eq!(pad(&vec![1; 65_533]).err(), Some(CryptoError::PlaintextLength));
     }

@@ -2,7 +2,9 @@
 //! a script of a few lines, from `docs/crypto.md` alone.
 
 use data_encoding::HEXLOWER;
-use pushvault_crypto::{AccountKey, AccountKeyContext, CryptoError, DeploymentId, KekId, RootSeed};
+use pushvault_crypto::{
+    AccountKey, AccountKeyContext, CryptoError, DeploymentId, KekId, RootSeed, SigningKey, SigningKeyContext,
+};
 
 const DEPLOYMENT: DeploymentId = DeploymentId::from_bytes(*b"deployment-one--");
 const OTHER_DEPLOYMENT: DeploymentId = DeploymentId::from_bytes(*b"deployment-two--");
@@ -10,6 +12,10 @@ const HOME: AccountKeyContext<'_> = AccountKeyContext {
     deployment_id: &DEPLOYMENT,
     account_sid: "AC00000000000000000000000000000001",
     version: 1,
+};
+const OF_SIGNING_KEY: SigningKeyContext<'_> = SigningKeyContext {
+    deployment_id: &DEPLOYMENT,
+    key_id: "vault+00000000",
 };
 
 fn transit() -> KekId {
@@ -43,7 +49,7 @@ fn the_packed_keys_are_the_documented_ones() {
         HEXLOWER.encode(&HOME.associated_data(&transit()).unwrap()),
         "0000000000000018707573687661756c742f76312f6163636f756e742d6b6579\
          00000000000000106465706c6f796d656e742d6f6e652d2d\
-         00000000000000224143303030303030303030303030303030303030303030303030303030303030303031\
+         000000000000002241433030303030303030303030303030303030303030303030303030303030303031\
          000000000000000400000001\
          00000000000000146b656b5f39373764393964666566333662613232"
     );
@@ -57,6 +63,56 @@ fn the_packed_keys_are_the_documented_ones() {
         "0000000000000016707573687661756c742f76312f726f6f742d73656564\
          00000000000000146b656b5f39373764393964666566333662613232"
     );
+}
+
+#[test]
+fn the_packed_signing_key_is_the_documented_one() {
+    let check = "30138f5a0c5501685d29ec33342b3f1fed6e659f7250c598b41425eb2ee5116e";
+    let packed = SigningKey::from_slice(&known_bytes())
+        .unwrap()
+        .pack(&OF_SIGNING_KEY, &transit())
+        .unwrap();
+    assert_eq!(packed[..32], known_bytes());
+    assert_eq!(HEXLOWER.encode(&packed[32..]), check);
+    assert_eq!(
+        HEXLOWER.encode(&OF_SIGNING_KEY.associated_data(&transit()).unwrap()),
+        "0000000000000018707573687661756c742f76312f7369676e696e672d6b6579\
+         00000000000000106465706c6f796d656e742d6f6e652d2d\
+         000000000000000e7661756c742b3030303030303030\
+         00000000000000146b656b5f39373764393964666566333662613232"
+    );
+}
+
+#[test]
+fn a_packed_signing_key_is_taken_back_in_its_place_only_and_is_no_account_key() {
+    let key = SigningKey::generate().unwrap();
+    let packed = key.pack(&OF_SIGNING_KEY, &transit()).unwrap();
+    let back = SigningKey::unpack(&packed, &OF_SIGNING_KEY, &transit()).unwrap();
+    assert_eq!(back.expose(), key.expose());
+
+    let elsewhere = [
+        SigningKeyContext {
+            deployment_id: &OTHER_DEPLOYMENT,
+            ..OF_SIGNING_KEY
+        },
+        SigningKeyContext {
+            key_id: "vault+00000001",
+            ..OF_SIGNING_KEY
+        },
+    ];
+    for context in elsewhere {
+        let refused = SigningKey::unpack(&packed, &context, &transit()).err();
+        assert_eq!(refused, Some(CryptoError::Authentication), "{context:?}");
+    }
+    let other = KekId::external(&["transit", "", "transit", "other"]);
+    assert!(SigningKey::unpack(&packed, &OF_SIGNING_KEY, &other).is_err());
+    assert!(AccountKey::unpack(&packed, &HOME, &transit()).is_err());
+    let nameless = SigningKeyContext {
+        key_id: "",
+        ..OF_SIGNING_KEY
+    };
+    let refused = key.pack(&nameless, &transit()).err();
+    assert_eq!(refused, Some(CryptoError::MalformedContext));
 }
 
 #[test]

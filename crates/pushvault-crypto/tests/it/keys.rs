@@ -44,6 +44,18 @@ fn an_unwrapped_account_key_is_the_one_that_was_wrapped() {
 }
 
 #[test]
+fn an_account_key_is_the_same_as_itself_and_as_no_other() {
+    let bytes = [0x5A; 32];
+    let key = AccountKey::from_slice(&bytes).unwrap();
+    assert!(key.is_same(&AccountKey::from_slice(&bytes).unwrap()));
+    for bit in 0..256 {
+        let mut other = bytes;
+        other[bit / 8] ^= 1 << (bit % 8);
+        assert!(!key.is_same(&AccountKey::from_slice(&other).unwrap()), "bit {bit}");
+    }
+}
+
+#[test]
 fn the_wrap_is_the_documented_one() {
     let key = known_account_key([0x5A; 32]);
     let wrapped = kek(1).wrap_account_key(&key, &HOME).unwrap();

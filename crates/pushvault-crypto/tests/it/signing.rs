@@ -30,6 +30,14 @@ fn the_public_key_is_that_of_rfc_8032() {
     assert_eq!(HEXLOWER.encode(known().public_key().as_bytes()), public);
 }
 
+#[test]
+fn the_public_key_in_pem_is_that_of_rfc_8410() {
+    let seed = HEXLOWER.decode(b"d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842");
+    let key = SigningKey::from_slice(&seed.unwrap()).unwrap();
+    let spki = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+    assert_eq!(key.public_key().spki(), spki);
+}
+
 /// The key pair and the note in the documentation of the first program that signed notes, Go's `sumdb/note`.
 #[test]
 fn a_note_of_another_program_verifies_and_is_signed_in_the_same_way() {

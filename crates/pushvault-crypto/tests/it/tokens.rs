@@ -212,6 +212,25 @@ fn a_memo_digest_depends_on_the_key_and_on_where_the_parts_end() {
     assert_eq!(format!("{key:?}"), "MacKey([REDACTED])");
 }
 
+#[test]
+fn a_digest_is_verified_whole_or_cut_to_no_fewer_than_16_bytes() {
+    let key = MacKey::generate().unwrap();
+    let parts: [&[u8]; 2] = [b"AC1", b"token"];
+    let digest = key.digest(&parts);
+    for length in 0..=32 {
+        let cut = &digest[..length];
+        assert_eq!(key.verify(&parts, cut), length >= 16, "{length} bytes");
+        assert!(!key.verify(&[b"AC1t", b"oken"], cut), "{length} bytes of other parts");
+        for bit in 0..length * 8 {
+            let mut altered = cut.to_vec();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key.verify(&parts, &altered), "{length} bytes, bit {bit}");
+        }
+    }
+    assert!(!key.verify(&parts, &[digest.as_slice(), &[0]].concat()), "33 bytes");
+    assert!(!MacKey::generate().unwrap().verify(&parts, &digest));
+}
+
 proptest! {
     #[test]
     fn garbage_as_a_hash_is_an_error(phc in ".{0,120}") {
