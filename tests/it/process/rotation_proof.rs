@@ -10,7 +10,7 @@ use std::time::Duration;
 use pushvault_crypto::{Argon2Cost, KeyEncryptionKey};
 use serde_json::json;
 
-use super::load::{Crew, Evidence, Outcome, Random, tell};
+use super::load::{Crew, Evidence, Outcome, Random, Written, tell};
 use super::support::{Caller, Database, Deployment, PASSWORD, Program, Service, Signal};
 
 /// Which program is used, if not the one of this build; how many versions there are, how often something is killed.
@@ -207,14 +207,7 @@ async fn prove(destination: Destination) {
     };
     let mut written = crew.call_off().await;
 
-    let refused: Vec<_> = written
-        .seen
-        .iter()
-        .filter(|step| matches!(step.outcome, Outcome::Refused(_)))
-        .collect();
-    assert!(refused.is_empty(), "a replica that lives refuses nobody: {refused:?}");
-    let longest = written.seen.iter().map(|step| step.took).max().unwrap();
-    assert!(longest < PATIENCE, "a step took {longest:?}");
+    let longest = nobody_was_refused_or_waited_long(&written);
     let verified = last.json(&["kek", "verify"]);
     let stored = count(&database).await;
     assert_eq!(verified["findings"], json!([]));
@@ -234,6 +227,19 @@ async fn prove(destination: Destination) {
     for replica in stage.replicas {
         replica.stop();
     }
+}
+
+/// How long the longest step of a caller took.
+fn nobody_was_refused_or_waited_long(written: &Written) -> Duration {
+    let refused: Vec<_> = written
+        .seen
+        .iter()
+        .filter(|step| matches!(step.outcome, Outcome::Refused(_)))
+        .collect();
+    assert!(refused.is_empty(), "a replica that lives refuses nobody: {refused:?}");
+    let longest = written.seen.iter().map(|step| step.took).max().unwrap();
+    assert!(longest < PATIENCE, "a step took {longest:?}");
+    longest
 }
 
 /// Two root keys: the one in use, and the one that takes over.
