@@ -54,7 +54,13 @@ async fn a_wrapped_key_opens_in_its_place_only() {
     move_key_of_a_to_b(&app).await;
 
     let b = app.account_named("b").sid.to_string();
-    assert_eq!(findings(&app), [(b, "authenticated decryption failed".to_owned())]);
+    assert_eq!(
+        findings(&app),
+        [(
+            b,
+            "authenticated decryption failed: restore the row from a backup".to_owned()
+        )]
+    );
 }
 
 #[tokio::test]
