@@ -9,6 +9,7 @@ use super::output::{Failure, Output};
 use crate::config::Settings;
 use crate::domain::audit::Action;
 use crate::domain::principal::AccountScope;
+use crate::domain::right::{Right, Rights};
 use crate::domain::sid::{AccountSid, ApiKeySid};
 
 #[derive(Subcommand)]
@@ -21,6 +22,11 @@ pub(super) enum Verb {
         /// What a person calls it: at most 64 characters.
         #[arg(long)]
         friendly_name: Option<String>,
+        /// What it may do, with commas between: credentials:read, credentials:write, audit:read. It never changes; to give
+        /// more or less, make another key.
+        #[arg(long, value_name = "RIGHTS", value_delimiter = ',', value_parser = Right::parse,
+            default_value = "credentials:read,credentials:write")]
+        rights: Vec<Right>,
         #[command(flatten)]
         output: Output,
     },
@@ -51,12 +57,14 @@ pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> 
         Verb::Create {
             account_sid,
             friendly_name,
+            rights,
             output,
         } => {
+            let rights: Rights = rights.into_iter().collect();
             let scope = AccountScope::for_operator(account_sid.clone());
             let result = operator
                 .vault
-                .create_api_key(&operator.context, &scope, friendly_name.as_deref())
+                .create_api_key(&operator.context, &scope, friendly_name.as_deref(), rights)
                 .await;
             let new = operator
                 .audited(Action::ApiKeyCreate, Some(&account_sid), None, result)
@@ -64,6 +72,7 @@ pub(super) async fn run(settings: &Settings, verb: Verb) -> Result<(), Failure> 
             output.format.print(&json!({
                 "api_key_sid": new.api_key_sid,
                 "account_sid": account_sid,
+                "rights": rights,
                 "secret": new.secret.expose_secret(),
             }))?;
         }

@@ -61,6 +61,10 @@ fn scalar(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
+        // Names stand side by side, as a command line takes them.
+        Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_string) => {
+            values.iter().map(scalar).collect::<Vec<_>>().join(",")
+        }
         other => other.to_string(),
     }
 }

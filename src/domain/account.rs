@@ -3,6 +3,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::right::Rights;
 use super::sid::{AccountSid, ApiKeySid};
 use super::text::{FriendlyName, iso_8601};
 
@@ -64,6 +65,8 @@ pub struct ApiKey {
     pub account_sid: AccountSid,
     /// What a person calls it.
     pub friendly_name: Option<FriendlyName>,
+    /// What it may do, as far as this release knows.
+    pub rights: Rights,
     /// When it was made.
     #[serde(serialize_with = "as_iso_8601")]
     pub date_created: OffsetDateTime,

@@ -56,7 +56,7 @@ impl From<&Principal> for Actor {
     }
 }
 
-/// Who asks, from where, in which request: what every mutation is recorded with.
+/// Who asks, from where, in which request: what every event is recorded with.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     /// Who asks.
@@ -116,9 +116,13 @@ pub enum Action {
     AccountDestroyStatement,
     ApiKeyCreate,
     ApiKeyRevoke,
+    CredentialFetch,
+    CredentialList,
     CredentialCreate,
     CredentialUpdate,
     CredentialDelete,
+    AuditEventFetch,
+    AuditEventList,
 }
 
 impl Action {
@@ -153,10 +157,22 @@ impl Action {
             Self::AccountDestroyStatement => "account.destroy_statement",
             Self::ApiKeyCreate => "api_key.create",
             Self::ApiKeyRevoke => "api_key.revoke",
+            Self::CredentialFetch => "credential.fetch",
+            Self::CredentialList => "credential.list",
             Self::CredentialCreate => "credential.create",
             Self::CredentialUpdate => "credential.update",
             Self::CredentialDelete => "credential.delete",
+            Self::AuditEventFetch => "audit_event.fetch",
+            Self::AuditEventList => "audit_event.list",
         }
+    }
+
+    /// Whether it changes nothing. Then it leaves an event only where it was refused for want of a right.
+    pub const fn is_read(self) -> bool {
+        matches!(
+            self,
+            Self::CredentialFetch | Self::CredentialList | Self::AuditEventFetch | Self::AuditEventList
+        )
     }
 }
 

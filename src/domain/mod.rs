@@ -14,6 +14,7 @@ pub mod principal;
 pub mod public_key;
 pub mod push_service;
 pub mod recovery;
+pub mod right;
 pub mod root_key;
 pub mod sid;
 pub mod text;

@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::right::{MissingRight, Right, Rights};
 use super::sid::{AccountSid, ApiKeySid};
 
 /// What a caller shows: who it says it is, and the secret that should prove it.
@@ -15,7 +16,7 @@ pub struct Login {
 /// The authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
-    /// The account itself, by one of its auth tokens.
+    /// The account itself, by one of its auth tokens: it may do everything.
     Account(AccountSid),
     /// An API key of the account.
     ApiKey {
@@ -23,6 +24,8 @@ pub enum Principal {
         account_sid: AccountSid,
         /// The key.
         api_key_sid: ApiKeySid,
+        /// What the key may do.
+        rights: Rights,
     },
 }
 
@@ -34,16 +37,21 @@ impl Principal {
         }
     }
 
-    /// The right to this account's data, and to no other's.
-    pub fn scope(&self) -> AccountScope {
-        AccountScope {
-            account_sid: self.account_sid().clone(),
+    /// This account's data, and no other's, for whoever has the right to do with it what is asked for.
+    pub fn scope(&self, right: Right) -> Result<AccountScope, MissingRight> {
+        match self {
+            Self::Account(_) => {}
+            Self::ApiKey { rights, .. } => rights.require(right)?,
         }
+        Ok(AccountScope {
+            account_sid: self.account_sid().clone(),
+        })
     }
 }
 
 /// The right to the data of one account. Every store function on tenant data asks for it, so a query without an account
-/// does not type-check. It is made from an authenticated [`Principal`], and by the operator's commands.
+/// does not type-check. It is made from an authenticated [`Principal`] that has the right to what it asks for, and by the
+/// operator's commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountScope {
     account_sid: AccountSid,

@@ -14,7 +14,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use super::edge::edge;
 use super::handlers::{health, other};
 use super::listener::{Listener, ServerError, Service};
-use super::operation::{Matched, Operation, Place, Untraced};
+use super::operation::{Access, Matched, Operation, Place, Untraced};
 use super::routes::{ALIVE_OPERATIONS, READY_OPERATIONS, resource};
 use super::server::Server;
 use super::state::AppState;
@@ -26,7 +26,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 static METRICS_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
-    action: None,
+    access: Access::Anyone,
     route: || web::to(health::metrics),
     description: None,
 }];

@@ -1,4 +1,4 @@
-//! What every request passes on its way in and out: its SID, the audit of refused mutations, the error body, the headers
+//! What every request passes on its way in and out: its SID, the audit of what was refused, the error body, the headers
 //! of every answer, one line in the access log.
 
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use super::request_meta::RequestMeta;
 use super::state::AppState;
 use super::trace;
 use super::view::{self, ErrorView};
-use crate::domain::sid::{CredentialSid, RequestSid};
+use crate::domain::sid::{CredentialSid, EventSid, RequestSid};
 use crate::metrics::Stopwatch;
 use crate::service::VaultError;
 use crate::telemetry::{RequestSpan, chain};
@@ -132,8 +132,9 @@ async fn finish_error(meta: &RequestMeta, state: &AppState, response: &ServiceRe
     Some(error)
 }
 
-/// Records a refused mutation. One that cannot be recorded is answered 503, whatever else was wrong with it. One that a
-/// rate limit kept out was not looked at, and leaves no record: it is the limit that bounds how fast the trail may grow.
+/// Records a refused mutation, and a read that was refused for want of a right. One that cannot be recorded is answered 503,
+/// whatever else was wrong with it. One that a rate limit kept out was not looked at, and leaves no record: it is the limit
+/// that bounds how fast the trail may grow.
 async fn record(
     meta: &RequestMeta,
     state: &AppState,
@@ -144,13 +145,16 @@ async fn record(
     if error.code == ErrorCode::TooManyRequests {
         return None;
     }
-    let action = request.app_data::<Matched>()?.action(request.method())?;
+    let (_, action) = request.app_data::<Matched>()?.right(request.method())?;
+    if action.is_read() && error.code != ErrorCode::Forbidden {
+        return None;
+    }
     let (context, account_sid, outcome) = (meta.context(), meta.account_sid(), error.outcome);
     let target_sid = request
         .match_info()
         .get("sid")
-        .and_then(|sid| CredentialSid::parse(sid).ok())
-        .map(|sid| sid.to_string());
+        .filter(|sid| CredentialSid::parse(sid).is_ok() || EventSid::parse(sid).is_ok())
+        .map(str::to_owned);
     let recorded = state
         .run(move |vault| async move {
             let record = vault.record_refusal(&context, account_sid.as_ref(), action, target_sid, outcome);
@@ -164,11 +168,7 @@ async fn record(
         Ok(()) => return None,
         Err(cause) => chain(&cause),
     };
-    tracing::error!(
-        action = action.as_str(),
-        cause,
-        "a refused mutation could not be recorded"
-    );
+    tracing::error!(action = action.as_str(), cause, "a refusal could not be recorded");
     Some(ApiError::new(ErrorCode::Unavailable))
 }
 

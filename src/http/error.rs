@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use crate::domain::audit::Outcome;
+use crate::domain::right::MissingRight;
 use crate::domain::validation::ValidationError;
 use crate::service::VaultError;
 
@@ -21,6 +22,7 @@ pub enum ErrorCode {
     InvalidRequest,
     Unauthenticated,
     Suspended,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     TooSlow,
@@ -36,10 +38,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::Suspended,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::TooSlow,
@@ -58,6 +61,7 @@ impl ErrorCode {
             Self::InvalidRequest => (20001, StatusCode::BAD_REQUEST, "Bad request"),
             Self::Unauthenticated => (20003, StatusCode::UNAUTHORIZED, "Authenticate"),
             Self::Suspended => (20005, StatusCode::FORBIDDEN, "Account is not active"),
+            Self::Forbidden => (20403, StatusCode::FORBIDDEN, "Forbidden"),
             Self::NotFound => (20404, StatusCode::NOT_FOUND, "The requested resource was not found"),
             Self::MethodNotAllowed => (20004, StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
             Self::TooSlow => (
@@ -202,6 +206,16 @@ impl From<VaultError> for ApiError {
             },
             code,
             cause: Some(error),
+        }
+    }
+}
+
+impl From<MissingRight> for ApiError {
+    fn from(error: MissingRight) -> Self {
+        let code = ErrorCode::Forbidden;
+        Self {
+            outcome: Outcome::Denied(code.number()),
+            ..Self::with_message(code, error.to_string())
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The OpenAPI document, made from what serves the requests: the route table, the parameter tables, the views, the error
 //! table.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::link::{Link, LinkBuilder};
@@ -41,6 +43,7 @@ const EVERYWHERE: &[ErrorCode] = &[ErrorCode::InvalidRequest, ErrorCode::TooSlow
 const OF_AN_ACCOUNT: &[ErrorCode] = &[
     ErrorCode::Unauthenticated,
     ErrorCode::Suspended,
+    ErrorCode::Forbidden,
     ErrorCode::TooManyRequests,
     ErrorCode::Internal,
     ErrorCode::Unavailable,
@@ -156,8 +159,12 @@ fn describe(description: &'static Description, place: Place, has_sid: bool) -> O
         Place::Probe | Place::Document => &[],
     };
     let errors = description.errors.iter().chain(EVERYWHERE);
+    let mut refusals = BTreeMap::<u16, Vec<ErrorCode>>::new();
     for code in errors.chain(of_an_account).chain(by_host) {
-        operation = operation.response(code.status().as_u16().to_string(), refusal(*code));
+        refusals.entry(code.status().as_u16()).or_default().push(*code);
+    }
+    for (status, codes) in refusals {
+        operation = operation.response(status.to_string(), refusal(&codes));
     }
     operation
 }
@@ -317,13 +324,15 @@ fn success(description: &Description) -> (&'static str, Response) {
     }
 }
 
-fn refusal(code: ErrorCode) -> Response {
-    let response = json_response(code.text(), "Error");
-    match code {
-        ErrorCode::TooManyRequests | ErrorCode::Unavailable => {
+/// The refusals of one status.
+fn refusal(codes: &[ErrorCode]) -> Response {
+    let texts: Vec<_> = codes.iter().map(|code| code.text()).collect();
+    let response = json_response(&texts.join("; or "), "Error");
+    match codes {
+        [ErrorCode::TooManyRequests | ErrorCode::Unavailable] => {
             response.header("Retry-After", text_header("Seconds to wait.")).build()
         }
-        ErrorCode::Unauthenticated => response
+        [ErrorCode::Unauthenticated] => response
             .header("WWW-Authenticate", text_header("Always `Basic realm=\"Twilio API\"`."))
             .build(),
         _ => response.build(),

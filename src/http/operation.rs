@@ -6,15 +6,30 @@ use actix_web::http::Method;
 use super::description::Description;
 use super::surface::Surface;
 use crate::domain::audit::Action;
+use crate::domain::right::Right;
 
 /// One method of a resource.
 pub(super) struct Operation {
     pub(super) method: Method,
-    /// What a mutation is called in the audit trail; none for a read.
-    pub(super) action: Option<Action>,
+    pub(super) access: Access,
     pub(super) route: fn() -> Route,
     /// What the OpenAPI document says of it; none where it says nothing.
     pub(super) description: Option<&'static Description>,
+}
+
+impl Operation {
+    /// Whether it is what a method asks for. HEAD is GET without its body.
+    pub(super) fn is(&self, method: &Method) -> bool {
+        self.method == *method || (self.method == Method::GET && *method == Method::HEAD)
+    }
+}
+
+/// Who may ask for an operation.
+#[derive(Clone, Copy)]
+pub(super) enum Access {
+    Anyone,
+    /// Whoever has proved to be an account's, and has the right. The audit trail calls it by the name.
+    With(Right, Action),
 }
 
 /// Where a resource is.
@@ -49,12 +64,14 @@ impl Matched {
         Self { place, operations }
     }
 
-    /// The name of the mutation that a method asks for.
-    pub(super) fn action(&self, method: &Method) -> Option<Action> {
-        self.operations
-            .iter()
-            .find(|operation| operation.method == *method)
-            .and_then(|operation| operation.action)
+    /// The right that a method asks for, and its name in the audit trail; none where it asks for no right, or where there is
+    /// no such method.
+    pub(super) fn right(&self, method: &Method) -> Option<(Right, Action)> {
+        let operation = self.operations.iter().find(|operation| operation.is(method))?;
+        match operation.access {
+            Access::Anyone => None,
+            Access::With(right, action) => Some((right, action)),
+        }
     }
 
     /// The header `Allow`.

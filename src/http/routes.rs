@@ -3,27 +3,28 @@
 
 use std::sync::LazyLock;
 
-use actix_web::guard::{self, Guard as _};
+use actix_web::guard;
 use actix_web::http::Method;
 use actix_web::{Resource, web};
 
 use super::description;
 use super::handlers::{credentials, documentation, health, other};
-use super::operation::{Matched, Operation, Place, Template};
+use super::operation::{Access, Matched, Operation, Place, Template};
 use super::request_meta::RequestMeta;
 use super::surface::{BARE_PATHS, SURFACES, Surface, on_bare_path};
 use crate::domain::audit::Action;
+use crate::domain::right::Right;
 
 static LIST_OPERATIONS: [Operation; 2] = [
     Operation {
         method: Method::GET,
-        action: None,
+        access: Access::With(Right::CredentialsRead, Action::CredentialList),
         route: || web::to(credentials::list),
         description: Some(&description::LIST),
     },
     Operation {
         method: Method::POST,
-        action: Some(Action::CredentialCreate),
+        access: Access::With(Right::CredentialsWrite, Action::CredentialCreate),
         route: || web::to(credentials::create),
         description: Some(&description::CREATE),
     },
@@ -32,19 +33,19 @@ static LIST_OPERATIONS: [Operation; 2] = [
 static INSTANCE_OPERATIONS: [Operation; 3] = [
     Operation {
         method: Method::GET,
-        action: None,
+        access: Access::With(Right::CredentialsRead, Action::CredentialFetch),
         route: || web::to(credentials::fetch),
         description: Some(&description::FETCH),
     },
     Operation {
         method: Method::POST,
-        action: Some(Action::CredentialUpdate),
+        access: Access::With(Right::CredentialsWrite, Action::CredentialUpdate),
         route: || web::to(credentials::update),
         description: Some(&description::UPDATE),
     },
     Operation {
         method: Method::DELETE,
-        action: Some(Action::CredentialDelete),
+        access: Access::With(Right::CredentialsWrite, Action::CredentialDelete),
         route: || web::to(credentials::delete),
         description: Some(&description::DELETE),
     },
@@ -52,35 +53,35 @@ static INSTANCE_OPERATIONS: [Operation; 3] = [
 
 pub(super) static ALIVE_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
-    action: None,
+    access: Access::Anyone,
     route: || web::to(health::alive),
     description: Some(&description::ALIVE),
 }];
 
 pub(super) static READY_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
-    action: None,
+    access: Access::Anyone,
     route: || web::to(health::ready),
     description: Some(&description::READY),
 }];
 
 static OPENAPI_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
-    action: None,
+    access: Access::Anyone,
     route: || web::to(documentation::openapi),
     description: None,
 }];
 
 static PAGE_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
-    action: None,
+    access: Access::Anyone,
     route: || web::to(documentation::page),
     description: None,
 }];
 
 static FILE_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
-    action: None,
+    access: Access::Anyone,
     route: || web::to(documentation::file),
     description: None,
 }];
@@ -140,11 +141,8 @@ pub(super) fn resource(path: &'static str, matched: Matched) -> Resource {
         .app_data(matched)
         .app_data(Template(path));
     for operation in matched.operations {
-        let method = operation.method.clone();
-        resource = resource.route((operation.route)().guard(guard::fn_guard(move |context| {
-            // HEAD is GET without its body.
-            guard::Method(method.clone()).check(context) || (method == Method::GET && guard::Head().check(context))
-        })));
+        resource = resource
+            .route((operation.route)().guard(guard::fn_guard(move |context| operation.is(&context.head().method))));
     }
     if let Place::Bare(surface) = matched.place {
         resource = resource.guard(guard::fn_guard(move |context| is_on_host(context, surface)));
@@ -165,23 +163,29 @@ fn is_on_host(context: &guard::GuardContext<'_>, default: &'static Surface) -> b
 pub struct Endpoint {
     /// The HTTP method.
     pub method: String,
-    /// The path, with `{sid}` where a credential's SID belongs.
+    /// The path, with `{sid}` where a SID belongs.
     pub path: String,
-    /// The name of the mutation; none for a read.
+    /// The right that a caller must have; none where anyone may ask.
+    pub right: Option<&'static str>,
+    /// What the audit trail calls it; none where anyone may ask.
     pub action: Option<&'static str>,
-    /// Whether a caller must authenticate.
-    pub authenticated: bool,
+    /// Whether it changes nothing.
+    pub is_read: bool,
 }
 
 /// Every route.
 pub fn endpoints() -> Vec<Endpoint> {
     resources()
         .flat_map(|(path, matched)| {
-            matched.operations.iter().map(move |operation| Endpoint {
-                method: operation.method.to_string(),
-                path: path.to_owned(),
-                action: operation.action.map(Action::as_str),
-                authenticated: matches!(matched.place, Place::Prefixed(_) | Place::Bare(_)),
+            matched.operations.iter().map(move |operation| {
+                let (right, action) = matched.right(&operation.method).unzip();
+                Endpoint {
+                    method: operation.method.to_string(),
+                    path: path.to_owned(),
+                    right: right.map(Right::as_str),
+                    action: action.map(Action::as_str),
+                    is_read: action.is_none_or(Action::is_read),
+                }
             })
         })
         .collect()

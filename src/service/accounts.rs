@@ -10,6 +10,7 @@ use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::destruction::DestructionError;
 use crate::domain::principal::AccountScope;
+use crate::domain::right::Rights;
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::FriendlyName;
 use crate::store::NewAccountRow;
@@ -172,26 +173,27 @@ impl Vault {
         Ok(token.map(|(token, _)| token))
     }
 
-    /// Makes an API key of an account.
+    /// Makes an API key of an account. What it may do stays as it is for the key's whole life.
     pub async fn create_api_key(
         &self,
         context: &RequestContext,
         scope: &AccountScope,
         friendly_name: Option<&str>,
+        rights: Rights,
     ) -> Result<NewApiKey, VaultError> {
         let friendly_name = friendly_name.map_or(Ok(None), FriendlyName::parse)?;
         let api_key_sid = ApiKeySid::generate()?;
         let (secret, hash) = self.authenticator.new_token().await?;
         let event = AuditEvent {
             target_sid: Some(api_key_sid.to_string()),
-            after: Some(json!({ "friendly_name": friendly_name })),
+            after: Some(json!({ "friendly_name": friendly_name, "rights": rights })),
             ..AuditEvent::new(context, scope.account_sid(), Action::ApiKeyCreate, Outcome::Success)?
         };
 
         let mut change = self.store.begin().await?;
         require_not_destroyed(&change.lock_account(scope).await?.ok_or(VaultError::NotFound)?)?;
         change
-            .insert_api_key(scope, &api_key_sid, friendly_name.as_ref(), &hash)
+            .insert_api_key(scope, &api_key_sid, friendly_name.as_ref(), rights, &hash)
             .await?;
         change.commit(event).await?;
         Ok(NewApiKey { api_key_sid, secret })

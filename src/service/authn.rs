@@ -141,6 +141,7 @@ impl Authenticator {
             Some(api_key_sid) => Principal::ApiKey {
                 account_sid: record.account_sid,
                 api_key_sid,
+                rights: record.rights,
             },
             None => Principal::Account(record.account_sid),
         };

@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::unit_of_work::UnitOfWork;
 use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::principal::AccountScope;
+use crate::domain::right::Rights;
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::FriendlyName;
 use crate::telemetry::Traced as _;
@@ -27,6 +28,8 @@ pub struct AuthenticationRecord {
     pub status: AccountStatus,
     /// What the secret may match.
     pub hashes: TokenHashes,
+    /// What the caller may do.
+    pub rights: Rights,
 }
 
 /// A new account's row.
@@ -60,6 +63,7 @@ impl Store {
                     primary: row.primary_token_hash,
                     secondary: row.secondary_token_hash,
                 },
+                rights: Rights::all(),
             })
         })
         .transpose()
@@ -71,7 +75,7 @@ impl Store {
         api_key_sid: &ApiKeySid,
     ) -> Result<Option<AuthenticationRecord>, StoreError> {
         let row = sqlx::query!(
-            "select account_sid, status, secret_hash from api_keys join accounts using (account_sid)
+            "select account_sid, status, secret_hash, rights from api_keys join accounts using (account_sid)
             where api_key_sid = $1 and revoked_at is null",
             api_key_sid.as_str(),
         )
@@ -86,6 +90,7 @@ impl Store {
                     primary: row.secret_hash,
                     secondary: None,
                 },
+                rights: Rights::from_stored(&row.rights),
             })
         })
         .transpose()
@@ -124,7 +129,7 @@ impl Store {
     /// The API keys of an account, oldest first, the revoked ones too.
     pub async fn api_keys(&self, scope: &AccountScope) -> Result<Vec<ApiKey>, StoreError> {
         sqlx::query!(
-            "select api_key_sid, friendly_name, created_at, revoked_at from api_keys
+            "select api_key_sid, friendly_name, rights, created_at, revoked_at from api_keys
             where account_sid = $1 order by created_at, api_key_sid",
             scope.account_sid().as_str(),
         )
@@ -137,6 +142,7 @@ impl Store {
                     .map_err(|_| StoreError::Malformed("api_keys.api_key_sid"))?,
                 account_sid: scope.account_sid().clone(),
                 friendly_name: parse_friendly_name(row.friendly_name)?,
+                rights: Rights::from_stored(&row.rights),
                 date_created: row.created_at,
                 date_revoked: row.revoked_at,
             })
@@ -224,13 +230,16 @@ impl UnitOfWork {
         scope: &AccountScope,
         api_key_sid: &ApiKeySid,
         friendly_name: Option<&FriendlyName>,
+        rights: Rights,
         secret_hash: &str,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into api_keys (account_sid, api_key_sid, friendly_name, secret_hash) values ($1, $2, $3, $4)",
+            "insert into api_keys (account_sid, api_key_sid, friendly_name, rights, secret_hash)
+            values ($1, $2, $3, $4, $5)",
             scope.account_sid().as_str(),
             api_key_sid.as_str(),
             friendly_name.map(FriendlyName::as_str),
+            &rights.names(),
             secret_hash,
         )
         .execute(self.connection())

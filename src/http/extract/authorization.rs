@@ -9,13 +9,14 @@ use zeroize::Zeroizing;
 use super::headers::{not_too_large, usable_host};
 use crate::domain::audit::Outcome;
 use crate::domain::principal::{AccountScope, Login};
-use crate::http::error::{ApiError, audit_outcome};
+use crate::http::error::{ApiError, ErrorCode, audit_outcome};
+use crate::http::operation::Matched;
 use crate::http::request_meta::{Caller, RequestMeta};
 use crate::http::state::AppState;
 use crate::service::{Limit, VaultError};
 
-/// Lets the caller in, or not; either way the request's meta knows afterwards who it was. Whoever is in is still told if
-/// the head of its request is none that can be served.
+/// Lets the caller in, or not; either way the request's meta knows afterwards who it was. Whoever is in needs the right that
+/// the route table names for what it asks, and is still told if the head of its request is none that can be served.
 pub(in crate::http) async fn authenticate(
     request: &HttpRequest,
     meta: &RequestMeta,
@@ -44,9 +45,14 @@ pub(in crate::http) async fn authenticate(
         },
         ..ApiError::from(error)
     })?;
+    let (right, _) = request
+        .app_data::<Matched>()
+        .and_then(|matched| matched.right(request.method()))
+        .ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
+    let scope = principal.scope(right)?;
     not_too_large(request, meta, &state.limits)?;
     usable_host(meta)?;
-    Ok(principal.scope())
+    Ok(scope)
 }
 
 fn basic(meta: &RequestMeta) -> Option<Login> {

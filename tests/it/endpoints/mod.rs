@@ -2,6 +2,7 @@
 
 mod audit;
 mod methods;
+mod rights;
 
 use std::collections::BTreeSet;
 
@@ -24,7 +25,7 @@ const LIST_PATHS: [&str; 8] = [
 
 /// The routes that ask for authentication.
 fn authenticated() -> impl Iterator<Item = Endpoint> {
-    endpoints().into_iter().filter(|endpoint| endpoint.authenticated)
+    endpoints().into_iter().filter(|endpoint| endpoint.right.is_some())
 }
 
 /// A body with which the request would succeed, if everything else were right.
@@ -58,22 +59,27 @@ async fn credential_of(client: &Client) -> String {
 #[test]
 fn the_table_has_every_route_of_the_contract_and_no_other() {
     let mut expected: BTreeSet<_> = ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/{file}"]
-        .map(|path| ("GET".to_owned(), path.to_owned(), None, false))
+        .map(|path| ("GET".to_owned(), path.to_owned(), None, None))
         .into();
     for list in LIST_PATHS {
         for (method, suffix, action) in [
-            ("GET", "", None),
-            ("POST", "", Some("credential.create")),
-            ("GET", "/{sid}", None),
-            ("POST", "/{sid}", Some("credential.update")),
-            ("DELETE", "/{sid}", Some("credential.delete")),
+            ("GET", "", "credential.list"),
+            ("POST", "", "credential.create"),
+            ("GET", "/{sid}", "credential.fetch"),
+            ("POST", "/{sid}", "credential.update"),
+            ("DELETE", "/{sid}", "credential.delete"),
         ] {
-            expected.insert((method.to_owned(), format!("{list}{suffix}"), action, true));
+            let right = if method == "GET" {
+                "credentials:read"
+            } else {
+                "credentials:write"
+            };
+            expected.insert((method.to_owned(), format!("{list}{suffix}"), Some(right), Some(action)));
         }
     }
     let table: BTreeSet<_> = endpoints()
         .into_iter()
-        .map(|endpoint| (endpoint.method, endpoint.path, endpoint.action, endpoint.authenticated))
+        .map(|endpoint| (endpoint.method, endpoint.path, endpoint.right, endpoint.action))
         .collect();
     assert_eq!(table, expected);
 }
@@ -92,7 +98,7 @@ async fn every_route_works_for_the_owner_and_reads_leave_no_audit_event() {
         };
         assert_eq!(answer.status, expected, "{endpoint:?}: {}", answer.body);
         let events = app.audit_events_of(&answer).await.len();
-        assert_eq!(events, usize::from(endpoint.action.is_some()), "{endpoint:?}");
+        assert_eq!(events, usize::from(!endpoint.is_read), "{endpoint:?}");
     }
 }
 

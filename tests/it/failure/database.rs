@@ -53,7 +53,7 @@ async fn without_the_database_every_authenticated_route_is_503_and_with_it_again
     // All at once: they wait for the same thing.
     let requests: Vec<_> = endpoints()
         .into_iter()
-        .filter(|endpoint| endpoint.authenticated)
+        .filter(|endpoint| endpoint.right.is_some())
         .map(|endpoint| {
             let client = client.clone();
             let request = client.request(endpoint.method.parse().unwrap(), &endpoint.path.replace("{sid}", sid));

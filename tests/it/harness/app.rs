@@ -12,6 +12,7 @@ use pushvault::config::Settings;
 use pushvault::domain::account::AccountStatus;
 use pushvault::domain::audit::RequestContext;
 use pushvault::domain::principal::AccountScope;
+use pushvault::domain::right::Right;
 use pushvault::domain::sid::AccountSid;
 use pushvault::service::Vault;
 use pushvault_crypto::{KeyEncryptionKey, random};
@@ -207,11 +208,17 @@ impl TestApp {
         self.with_credentials(account.sid.as_str(), &account.token)
     }
 
-    /// A caller with a new API key of that account.
+    /// A caller with a new API key of that account, with the rights that a key has where nobody says which.
     pub(crate) fn api_key(&self, name: &str) -> Client {
+        self.api_key_with(name, &[Right::CredentialsRead, Right::CredentialsWrite])
+    }
+
+    /// The same with these rights.
+    pub(crate) fn api_key_with(&self, name: &str, rights: &[Right]) -> Client {
         let scope = self.account_named(name).scope();
+        let rights = rights.iter().copied().collect();
         let key = self
-            .vault(|vault| async move { vault.create_api_key(&operator(), &scope, None).await })
+            .vault(|vault| async move { vault.create_api_key(&operator(), &scope, None, rights).await })
             .unwrap();
         self.with_credentials(key.api_key_sid.as_str(), key.secret.expose_secret())
     }

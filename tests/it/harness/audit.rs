@@ -48,6 +48,17 @@ impl TestApp {
             .unwrap()
     }
 
+    /// The SID of the newest event of the account that the tests call `name`.
+    pub(crate) async fn newest_event_of(&self, name: &str) -> String {
+        sqlx::query_scalar(
+            "select event_sid from audit_events where account_sid = $1 order by occurred_at desc limit 1",
+        )
+        .bind(self.account_named(name).sid.as_str())
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
     /// The one event that the request behind an answer left.
     #[track_caller]
     pub(crate) fn audit_event_of(&self, answer: &Answer) -> impl Future<Output = AuditRow> {

@@ -12,7 +12,7 @@ async fn a_key_lets_in_until_it_is_revoked_and_its_secret_is_told_once() {
 
     let created = deployment.json(&["api-key", "create", &account.sid, "--friendly-name", "ci"]);
     let fields: Vec<_> = created.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["account_sid", "api_key_sid", "secret"]);
+    assert_eq!(fields, ["account_sid", "api_key_sid", "rights", "secret"]);
     let (sid, secret) = (
         created["api_key_sid"].as_str().unwrap(),
         created["secret"].as_str().unwrap(),
@@ -20,7 +20,7 @@ async fn a_key_lets_in_until_it_is_revoked_and_its_secret_is_told_once() {
     assert!(sid.starts_with("SK"), "{sid}");
     deployment.keep(secret);
     let text = deployment.run(&["api-key", "create", &account.sid]).succeeded();
-    let (key, second_secret) = text.stdout.lines().nth(2).unwrap().split_once(": ").unwrap();
+    let (key, second_secret) = text.stdout.lines().nth(3).unwrap().split_once(": ").unwrap();
     assert_eq!(key, "secret");
     assert!(!text.stderr.contains(second_secret), "the log repeats the secret");
     deployment.keep(second_secret);
@@ -66,5 +66,48 @@ async fn a_key_lets_in_until_it_is_revoked_and_its_secret_is_told_once() {
         event("operator", "api_key.revoke", sid),
     ];
     assert_eq!(database.events_after(known).await, expected);
+    service.stop();
+}
+
+#[tokio::test]
+async fn a_key_may_do_what_it_was_made_for_and_its_rights_are_told() {
+    let deployment = Deployment::migrated();
+    let account = deployment.create_account();
+    let service = deployment.serve();
+    let database = deployment.database().await;
+    let make = |arguments: &[&str]| {
+        let created = deployment.json(&[&["api-key", "create", &account.sid], arguments].concat());
+        let secret = created["secret"].as_str().unwrap().to_owned();
+        deployment.keep(&secret);
+        (created["api_key_sid"].as_str().unwrap().to_owned(), secret, created)
+    };
+    let (reader, secret, created) = make(&["--rights", "audit:read,credentials:read,audit:read"]);
+    assert_eq!(created["rights"], serde_json::json!(["credentials:read", "audit:read"]));
+    let refused = service.caller_with(&reader, &secret).create(&[("Type", "fcm")]).await;
+    assert_eq!((refused.status, refused.body["code"].as_i64()), (403, Some(20403)));
+    let (usual, ..) = make(&[]);
+
+    let listed = deployment.json(&["api-key", "list", &account.sid]);
+    assert_eq!(listed[0]["rights"], created["rights"]);
+    assert_eq!(
+        listed[1]["rights"],
+        serde_json::json!(["credentials:read", "credentials:write"])
+    );
+    let text = deployment.run(&["api-key", "list", &account.sid]).succeeded().stdout;
+    assert!(text.contains("rights: credentials:read,audit:read\n"), "{text}");
+    let recorded: Vec<(String, String)> = database
+        .rows(
+            "select target_sid, after ->> 'rights' from audit_events where action = 'api_key.create'
+            order by occurred_at",
+        )
+        .await;
+    let rights = |names: &str| names.to_owned();
+    assert_eq!(
+        recorded,
+        [
+            (reader, rights(r#"["credentials:read", "audit:read"]"#)),
+            (usual, rights(r#"["credentials:read", "credentials:write"]"#)),
+        ]
+    );
     service.stop();
 }

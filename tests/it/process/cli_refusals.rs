@@ -104,7 +104,7 @@ async fn reading_what_does_not_exist_fails_and_leaves_no_event() {
 fn a_command_line_that_makes_no_sense_ends_with_2() {
     let deployment = Deployment::migrated();
     let too_short = &NOBODY[..33];
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["account", "show", too_short], too_short),
         (&["account", "suspend", NO_KEY], NO_KEY),
         (
@@ -112,6 +112,11 @@ fn a_command_line_that_makes_no_sense_ends_with_2() {
             "BAD; x",
         ),
         (&["api-key", "create", "someone"], "someone"),
+        (
+            &["api-key", "create", NOBODY, "--rights", "credentials:read,everything"],
+            "use one or more of credentials:read, credentials:write, audit:read, with commas between",
+        ),
+        (&["api-key", "create", NOBODY, "--rights", ""], "use one or more of"),
         (&["api-key", "revoke", NOBODY, NOBODY], NOBODY),
         (
             &["account", "rotate-token", NOBODY, "--finish", "--revoke-old"],

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pushvault::domain::audit::{Action, Outcome};
+use pushvault::domain::right::Rights;
 use pushvault::telemetry::chain;
 use secrecy::SecretString;
 use sqlx::{Connection as _, PgConnection};
@@ -95,7 +96,12 @@ async fn a_session_that_may_only_read_is_given_up_by_the_change_that_is_refused_
     let url = app.database.url().to_owned();
     // A vault that nobody tells of anything, as the operator's commands have it.
     app.replica(|vault| async move {
-        let changes = async || vault.create_api_key(&operator(), &scope, None).await.map(drop);
+        let changes = async || {
+            vault
+                .create_api_key(&operator(), &scope, None, Rights::all())
+                .await
+                .map(drop)
+        };
         by_hand(&url, SET_READ_ONLY).await;
         by_hand(&url, END_SESSIONS).await;
         until("changes are refused", PATIENCE, async || {
