@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use data_encoding::BASE64URL_NOPAD;
 use libfuzzer_sys::fuzz_target;
 use pushvault_crypto::{KeyEncryptionKey, MacKey};
-use pushvault_fuzz::domain::page::{PageInput, PageRequest, Position, seal_token};
+use pushvault_fuzz::domain::page::{List, PageInput, PageRequest, Position, seal_token};
 use pushvault_fuzz::domain::sid::AccountSid;
 
 static KEY: LazyLock<MacKey> = LazyLock::new(|| {
@@ -21,7 +21,7 @@ fn parse(page_size: Option<&str>, page: Option<&str>, page_token: Option<&str>) 
         page: page.map(str::to_owned),
         page_token: page_token.map(str::to_owned),
     };
-    PageRequest::parse(&input, 1000, &[&*KEY], &account_sid()).ok()
+    PageRequest::parse(&input, 1000, &[&*KEY], List::Credentials, &account_sid()).ok()
 }
 
 fn account_sid() -> AccountSid {
@@ -50,9 +50,10 @@ fuzz_target!(|data: &[u8]| {
     let Some(request) = parse(None, Some("1"), Some(&token)) else {
         return;
     };
-    assert_eq!(seal_token(&request.position, &KEY, &account_sid()), Some(token));
+    let again = seal_token(&request.position, &KEY, List::Credentials, &account_sid());
+    assert_eq!(again, Some(token));
     if let Position::After(row) | Position::Before(row) = &request.position {
-        assert_ne!(Position::starting_at(row), Some(Position::After(row.clone())));
-        assert_ne!(Position::ending_at(row), Some(Position::Before(row.clone())));
+        assert_ne!(Position::starting_at(row), Some(Position::After(*row)));
+        assert_ne!(Position::ending_at(row), Some(Position::Before(*row)));
     }
 });

@@ -84,89 +84,71 @@ impl RequestContext {
     }
 }
 
-/// What was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each name is its own sentence")]
-pub enum Action {
-    RootKeyRegister,
-    RootKeyAdd,
-    RootKeyRotate,
-    RootKeyRewrap,
-    RootKeyRetire,
-    RootKeyDestroy,
-    RecoveryInit,
-    RecoveryReplace,
-    RecoveryCopy,
-    RecoveryRetire,
-    RecoveryDestroy,
-    RecoveryRestore,
-    RecoveryRewrap,
-    RecoveryFinish,
-    SigningKeyCreate,
-    SigningKeyRewrap,
-    AccountCreate,
-    AccountSuspend,
-    AccountActivate,
-    AccountRotateToken,
-    AccountRotateKey,
-    AccountRewrap,
-    AccountDestroyKey,
-    AccountDestroyPreview,
-    AccountDestroy,
-    AccountDestroyStatement,
-    ApiKeyCreate,
-    ApiKeyRevoke,
-    CredentialFetch,
-    CredentialList,
-    CredentialCreate,
-    CredentialUpdate,
-    CredentialDelete,
-    AuditEventFetch,
-    AuditEventList,
+/// Makes the type and its names from one list.
+macro_rules! actions {
+    ($($action:ident = $name:literal,)*) => {
+        /// What was asked for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[expect(missing_docs, reason = "each name is its own sentence")]
+        pub enum Action {
+            $($action,)*
+        }
+
+        impl Action {
+            /// The name as stored and logged.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$action => $name,)*
+                }
+            }
+
+            /// Whether an action has this name.
+            pub fn is_name(text: &str) -> bool {
+                [$($name),*].contains(&text)
+            }
+        }
+    };
+}
+
+actions! {
+    RootKeyRegister = "root_key.register",
+    RootKeyAdd = "root_key.add",
+    RootKeyRotate = "root_key.rotate",
+    RootKeyRewrap = "root_key.rewrap",
+    RootKeyRetire = "root_key.retire",
+    RootKeyDestroy = "root_key.destroy",
+    RecoveryInit = "recovery.init",
+    RecoveryReplace = "recovery.replace",
+    RecoveryCopy = "recovery.copy",
+    RecoveryRetire = "recovery.retire",
+    RecoveryDestroy = "recovery.destroy",
+    RecoveryRestore = "recovery.restore",
+    RecoveryRewrap = "recovery.rewrap",
+    RecoveryFinish = "recovery.finish",
+    SigningKeyCreate = "signing_key.create",
+    SigningKeyRewrap = "signing_key.rewrap",
+    AccountCreate = "account.create",
+    AccountSuspend = "account.suspend",
+    AccountActivate = "account.activate",
+    AccountRotateToken = "account.rotate_token",
+    AccountRotateKey = "account.rotate_key",
+    AccountRewrap = "account.rewrap",
+    AccountDestroyKey = "account.destroy_key",
+    AccountDestroyPreview = "account.destroy_preview",
+    AccountDestroy = "account.destroy",
+    AccountDestroyStatement = "account.destroy_statement",
+    ApiKeyCreate = "api_key.create",
+    ApiKeyRevoke = "api_key.revoke",
+    CredentialFetch = "credential.fetch",
+    CredentialList = "credential.list",
+    CredentialCreate = "credential.create",
+    CredentialUpdate = "credential.update",
+    CredentialDelete = "credential.delete",
+    AuditEventFetch = "audit_event.fetch",
+    AuditEventList = "audit_event.list",
 }
 
 impl Action {
-    /// The name as stored and logged.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RootKeyRegister => "root_key.register",
-            Self::RootKeyAdd => "root_key.add",
-            Self::RootKeyRotate => "root_key.rotate",
-            Self::RootKeyRewrap => "root_key.rewrap",
-            Self::RootKeyRetire => "root_key.retire",
-            Self::RootKeyDestroy => "root_key.destroy",
-            Self::RecoveryInit => "recovery.init",
-            Self::RecoveryReplace => "recovery.replace",
-            Self::RecoveryCopy => "recovery.copy",
-            Self::RecoveryRetire => "recovery.retire",
-            Self::RecoveryDestroy => "recovery.destroy",
-            Self::RecoveryRestore => "recovery.restore",
-            Self::RecoveryRewrap => "recovery.rewrap",
-            Self::RecoveryFinish => "recovery.finish",
-            Self::SigningKeyCreate => "signing_key.create",
-            Self::SigningKeyRewrap => "signing_key.rewrap",
-            Self::AccountCreate => "account.create",
-            Self::AccountSuspend => "account.suspend",
-            Self::AccountActivate => "account.activate",
-            Self::AccountRotateToken => "account.rotate_token",
-            Self::AccountRotateKey => "account.rotate_key",
-            Self::AccountRewrap => "account.rewrap",
-            Self::AccountDestroyKey => "account.destroy_key",
-            Self::AccountDestroyPreview => "account.destroy_preview",
-            Self::AccountDestroy => "account.destroy",
-            Self::AccountDestroyStatement => "account.destroy_statement",
-            Self::ApiKeyCreate => "api_key.create",
-            Self::ApiKeyRevoke => "api_key.revoke",
-            Self::CredentialFetch => "credential.fetch",
-            Self::CredentialList => "credential.list",
-            Self::CredentialCreate => "credential.create",
-            Self::CredentialUpdate => "credential.update",
-            Self::CredentialDelete => "credential.delete",
-            Self::AuditEventFetch => "audit_event.fetch",
-            Self::AuditEventList => "audit_event.list",
-        }
-    }
-
     /// Whether it changes nothing. Then it leaves an event only where it was refused for want of a right.
     pub const fn is_read(self) -> bool {
         matches!(
@@ -199,6 +181,13 @@ impl Outcome {
             Self::Failed(_) => "failed",
             Self::Unknown(_) => "unknown",
         }
+    }
+
+    /// Whether an outcome has this name.
+    pub fn is_name(text: &str) -> bool {
+        [Self::Success, Self::Denied(0), Self::Failed(0), Self::Unknown(0)]
+            .iter()
+            .any(|outcome| outcome.as_str() == text)
     }
 
     /// The error code that the caller was told.

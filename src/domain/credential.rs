@@ -6,6 +6,7 @@ use pushvault_crypto::{Plaintext, Secrets};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
+use super::page::RowKey;
 use super::pem::{parse_certificate, parse_private_key};
 use super::push_service::PushService;
 use super::sid::{AccountSid, CredentialSid};
@@ -34,6 +35,15 @@ pub struct Credential {
     pub date_created: OffsetDateTime,
     /// When it last changed.
     pub date_updated: OffsetDateTime,
+}
+
+impl From<&Credential> for RowKey {
+    fn from(credential: &Credential) -> Self {
+        Self {
+            instant: credential.date_created,
+            digits: credential.credential_sid.digits(),
+        }
+    }
 }
 
 /// The parameters of a create or an update as the client sent them; an absent one is `None`.

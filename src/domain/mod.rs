@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod audit_list;
 pub mod credential;
 pub mod destruction;
 pub mod finding;

@@ -1,59 +1,66 @@
 //! Pages of a list, newest first, by keyset: a token names the row at the edge of a page, so that rows which come and go
 //! elsewhere neither repeat nor hide any.
 //!
-//! A token is authenticated and bound to its account: `direction (1) ‖ date_created in µs (8) ‖ SID (16) ‖ MAC (16)`,
+//! A token is authenticated and bound to its list and account: `direction (1) ‖ instant in µs (8) ‖ SID (16) ‖ MAC (16)`,
 //! in base64url without padding, which is the alphabet that every SDK passes on unharmed.
 
 use data_encoding::BASE64URL_NOPAD;
 use pushvault_crypto::MacKey;
 use time::OffsetDateTime;
 
-use super::credential::Credential;
-use super::sid::{AccountSid, CredentialSid};
+use super::sid::AccountSid;
 use super::validation::ValidationError;
 
 /// The page size when the client names none.
 pub const DEFAULT_PAGE_SIZE: u32 = 50;
 
 const MAC_LENGTH: usize = 16;
-const DOMAIN: &[u8] = b"pushvault/v1/page-token";
 
-/// The place of a row in the order of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowKey {
-    /// When the row was made.
-    pub date_created: OffsetDateTime,
-    /// Its SID, which decides between rows of the same instant.
-    pub credential_sid: CredentialSid,
+/// A list that is read page by page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// The credentials of an account.
+    Credentials,
+    /// The audit events of an account.
+    AuditEvents,
 }
 
-impl From<&Credential> for RowKey {
-    fn from(credential: &Credential) -> Self {
-        Self {
-            date_created: credential.date_created,
-            credential_sid: credential.credential_sid.clone(),
+impl List {
+    /// What a token of the list is authenticated with, so that it is worth nothing to another one.
+    const fn domain(self) -> &'static [u8] {
+        match self {
+            Self::Credentials => b"pushvault/v1/page-token",
+            Self::AuditEvents => b"pushvault/v1/page-token/audit-events",
         }
     }
+}
+
+/// The place of a row in the order of its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowKey {
+    /// When the row was made.
+    pub instant: OffsetDateTime,
+    /// The digits of its SID, which decide between rows of the same instant.
+    pub digits: u128,
 }
 
 impl RowKey {
     /// The key as two numbers: microseconds, and the SID's digits. The order of the list is the order of the pair.
     fn numbers(&self) -> Option<(i64, u128)> {
-        let micros = i64::try_from(self.date_created.unix_timestamp_nanos() / 1_000).ok()?;
-        let digits = self.credential_sid.as_str().strip_prefix(CredentialSid::PREFIX)?;
-        Some((micros, u128::from_str_radix(digits, 16).ok()?))
+        let micros = i64::try_from(self.instant.unix_timestamp_nanos() / 1_000).ok()?;
+        Some((micros, self.digits))
     }
 
-    fn from_numbers((micros, sid): (i64, u128)) -> Option<Self> {
+    fn from_numbers((micros, digits): (i64, u128)) -> Option<Self> {
         Some(Self {
-            date_created: OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?,
-            credential_sid: CredentialSid::parse(&format!("{}{sid:032x}", CredentialSid::PREFIX)).ok()?,
+            instant: OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?,
+            digits,
         })
     }
 }
 
 /// Where a page begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     /// At the newest row.
     First,
@@ -108,11 +115,13 @@ pub struct PageInput {
 }
 
 impl PageRequest {
-    /// Checks the parameters. A page token may be authenticated by any of the keys. A size above `max_size` is clamped, because five SDKs ask for more and expect that.
+    /// Checks the parameters. A page token may be authenticated by any of the keys. A size above `max_size` is clamped,
+    /// because five SDKs ask for more and expect that.
     pub fn parse(
         input: &PageInput,
         max_size: u32,
         keys: &[&MacKey],
+        list: List,
         account_sid: &AccountSid,
     ) -> Result<Self, ValidationError> {
         let index = match present(input.page.as_deref()) {
@@ -124,7 +133,7 @@ impl PageRequest {
         let position = match present(input.page_token.as_deref()) {
             Some(token) => keys
                 .iter()
-                .find_map(|key| open_token(token, key, account_sid))
+                .find_map(|key| open_token(token, key, list, account_sid))
                 .ok_or_else(|| {
                     ValidationError::invalid(
                         "PageToken",
@@ -172,7 +181,7 @@ fn whole_number(text: &str) -> Option<u64> {
 }
 
 /// Writes the token of a position; the first page needs none.
-pub fn seal_token(position: &Position, key: &MacKey, account_sid: &AccountSid) -> Option<String> {
+pub fn seal_token(position: &Position, key: &MacKey, list: List, account_sid: &AccountSid) -> Option<String> {
     let (direction, row) = match position {
         Position::First => return None,
         Position::After(row) => (b'n', row),
@@ -182,15 +191,15 @@ pub fn seal_token(position: &Position, key: &MacKey, account_sid: &AccountSid) -
     let mut token = vec![direction];
     token.extend_from_slice(&micros.to_be_bytes());
     token.extend_from_slice(&sid.to_be_bytes());
-    let mac = key.digest(&[DOMAIN, account_sid.as_str().as_bytes(), &token]);
+    let mac = key.digest(&[list.domain(), account_sid.as_str().as_bytes(), &token]);
     token.extend(mac.iter().take(MAC_LENGTH));
     Some(BASE64URL_NOPAD.encode(&token))
 }
 
-fn open_token(text: &str, key: &MacKey, account_sid: &AccountSid) -> Option<Position> {
+fn open_token(text: &str, key: &MacKey, list: List, account_sid: &AccountSid) -> Option<Position> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
     let (body, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
-    if !key.verify(&[DOMAIN, account_sid.as_str().as_bytes(), body], mac) {
+    if !key.verify(&[list.domain(), account_sid.as_str().as_bytes(), body], mac) {
         return None;
     }
     let (direction, rest) = body.split_first()?;
@@ -218,13 +227,14 @@ mod tests {
     }
 
     fn parse(input: &PageInput) -> Result<PageRequest, ValidationError> {
-        PageRequest::parse(input, 1000, &[&MacKey::generate().unwrap()], &AccountSid::deployment())
+        let key = MacKey::generate().unwrap();
+        PageRequest::parse(input, 1000, &[&key], List::Credentials, &AccountSid::deployment())
     }
 
     fn row() -> RowKey {
         RowKey {
-            date_created: time::macros::datetime!(2026-02-03 04:05:06.000007 UTC),
-            credential_sid: CredentialSid::generate().unwrap(),
+            instant: time::macros::datetime!(2026-02-03 04:05:06.000007 UTC),
+            digits: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
         }
     }
 
@@ -250,13 +260,20 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_for_its_account_and_key_alone() {
+    fn a_token_opens_for_its_list_account_and_key_alone() {
         let (key, account) = (MacKey::generate().unwrap(), AccountSid::generate().unwrap());
-        for position in [Position::After(row()), Position::Before(row())] {
-            let token = seal_token(&position, &key, &account).unwrap();
-            assert_eq!(open_token(&token, &key, &account), Some(position));
-            assert_eq!(open_token(&token, &key, &AccountSid::generate().unwrap()), None);
-            assert_eq!(open_token(&token, &MacKey::generate().unwrap(), &account), None);
+        let other = (MacKey::generate().unwrap(), AccountSid::generate().unwrap());
+        for (list, other_list) in [
+            (List::Credentials, List::AuditEvents),
+            (List::AuditEvents, List::Credentials),
+        ] {
+            for position in [Position::After(row()), Position::Before(row())] {
+                let token = seal_token(&position, &key, list, &account).unwrap();
+                assert_eq!(open_token(&token, &key, list, &account), Some(position));
+                assert_eq!(open_token(&token, &key, other_list, &account), None);
+                assert_eq!(open_token(&token, &key, list, &other.1), None);
+                assert_eq!(open_token(&token, &other.0, list, &account), None);
+            }
         }
     }
 
@@ -265,6 +282,7 @@ mod tests {
         let token = seal_token(
             &Position::After(row()),
             &MacKey::generate().unwrap(),
+            List::Credentials,
             &AccountSid::deployment(),
         );
         assert!(
@@ -278,13 +296,13 @@ mod tests {
     #[test]
     fn an_altered_token_is_refused_at_every_byte() {
         let (key, account) = (MacKey::generate().unwrap(), AccountSid::deployment());
-        let token = BASE64URL_NOPAD
-            .decode(seal_token(&Position::After(row()), &key, &account).unwrap().as_bytes())
-            .unwrap();
+        let token = seal_token(&Position::After(row()), &key, List::Credentials, &account).unwrap();
+        let token = BASE64URL_NOPAD.decode(token.as_bytes()).unwrap();
         for position in 0..token.len() {
             let mut altered = token.clone();
             altered[position] ^= 1;
-            assert_eq!(open_token(&BASE64URL_NOPAD.encode(&altered), &key, &account), None);
+            let altered = BASE64URL_NOPAD.encode(&altered);
+            assert_eq!(open_token(&altered, &key, List::Credentials, &account), None);
         }
     }
 
@@ -308,7 +326,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_token_makes_the_parser_panic(token in "[A-Za-z0-9_-]{0,80}") {
-            prop_assert_eq!(open_token(&token, &MacKey::generate().unwrap(), &AccountSid::deployment()), None);
+            let key = MacKey::generate().unwrap();
+            prop_assert_eq!(open_token(&token, &key, List::Credentials, &AccountSid::deployment()), None);
         }
     }
 }

@@ -23,6 +23,15 @@ fn is_sid(prefix: &str, text: &str) -> bool {
             .is_some_and(|digits| digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }
 
+/// Whether a text has the form that Twilio gives to every SID, of whatever kind: two letters and 32 hexadecimal digits.
+pub fn has_form_of_sid(text: &str) -> bool {
+    text.len() == SID_LENGTH
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            0 | 1 => byte.is_ascii_alphabetic(),
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
 fn random_sid(prefix: &str) -> Result<String, CryptoError> {
     let mut bytes = [0_u8; 16];
     random::fill(&mut bytes)?;
@@ -56,6 +65,17 @@ macro_rules! sid {
             /// The SID as text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The number that its digits are: a list that is ordered by it is ordered by the SID.
+            pub fn digits(&self) -> u128 {
+                // Every SID has digits that are a number.
+                u128::from_str_radix(self.0.strip_prefix(Self::PREFIX).unwrap_or_default(), 16).unwrap_or_default()
+            }
+
+            /// The SID with these digits.
+            pub fn from_digits(digits: u128) -> Self {
+                Self(format!("{}{digits:032x}", Self::PREFIX))
             }
         }
 
@@ -137,6 +157,27 @@ mod tests {
             "CR0123456789abcdef0123456789abcdeg",
         ] {
             assert!(CredentialSid::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_digits_are_a_number_that_orders_as_the_sids_do() {
+        let (one, other) = (CredentialSid::generate().unwrap(), CredentialSid::generate().unwrap());
+        assert_eq!(one.cmp(&other), one.digits().cmp(&other.digits()));
+        assert_eq!(CredentialSid::from_digits(one.digits()), one);
+    }
+
+    #[test]
+    fn every_sid_of_twilio_has_the_form_of_one() {
+        assert!(has_form_of_sid("USaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+        assert!(has_form_of_sid("CR0123456789ABCDEF0123456789abcdef"));
+        for text in [
+            "",
+            "CR",
+            "0R0123456789abcdef0123456789abcdef",
+            "CR0123456789abcdef0123456789abcdeg",
+        ] {
+            assert!(!has_form_of_sid(text), "{text:?}");
         }
     }
 

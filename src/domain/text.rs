@@ -43,9 +43,21 @@ const ISO_8601_SECONDS: &[BorrowedFormatItem<'static>] =
 
 /// Writes an instant as Twilio does on every surface: `YYYY-MM-DDTHH:MM:SSZ`, UTC, whole seconds.
 pub fn iso_8601(instant: OffsetDateTime) -> String {
+    written(instant, ISO_8601_SECONDS)
+}
+
+const ISO_8601_MICROSECONDS: &[BorrowedFormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// Writes an instant as exactly as the database keeps it.
+pub fn iso_8601_micros(instant: OffsetDateTime) -> String {
+    written(instant, ISO_8601_MICROSECONDS)
+}
+
+fn written(instant: OffsetDateTime, format: &[BorrowedFormatItem<'static>]) -> String {
     instant
         .to_offset(time::UtcOffset::UTC)
-        .format(ISO_8601_SECONDS)
+        .format(format)
         // Formatting fails only for a component that the type does not have; these are all there.
         .unwrap_or_default()
 }
@@ -73,5 +85,6 @@ mod tests {
     fn instants_lose_their_fraction_and_their_offset() {
         let instant = time::macros::datetime!(2015-10-07 19:50:01.999 +2);
         assert_eq!(iso_8601(instant), "2015-10-07T17:50:01Z");
+        assert_eq!(iso_8601_micros(instant), "2015-10-07T17:50:01.999000Z");
     }
 }

@@ -1,6 +1,7 @@
 //! What each operation is, as the OpenAPI document tells it: a table beside the route table.
 
 use super::error::ErrorCode;
+use super::filters::{AUDIT_EVENT_FILTERS, FilterParameter, MONITOR_FILTERS};
 
 /// What an operation is.
 pub(super) struct Description {
@@ -10,6 +11,8 @@ pub(super) struct Description {
     pub(super) body: Option<Body>,
     /// Whether it takes the parameters of a page.
     pub(super) takes_page: bool,
+    /// The parameters that say which rows are asked for.
+    pub(super) filters: &'static [FilterParameter],
     pub(super) headers: &'static [RequestHeader],
     pub(super) success: Success,
     /// Beside those that every operation has.
@@ -39,11 +42,11 @@ pub(super) enum Success {
     Created,
     /// 200 with the credential.
     Credential,
-    /// 200 with a page of credentials.
-    Page,
+    /// 200 with what has this schema.
+    Ok(&'static str),
     /// 204.
     Nothing,
-    /// 200 with the state of the service.
+    /// 200 with the state of the service, or 503.
     Health,
 }
 
@@ -52,8 +55,9 @@ pub(super) static LIST: Description = Description {
     summary: "A page of the account's credentials, newest first",
     body: None,
     takes_page: true,
+    filters: &[],
     headers: &[],
-    success: Success::Page,
+    success: Success::Ok("CredentialPage"),
     errors: &[],
 };
 
@@ -62,6 +66,7 @@ pub(super) static CREATE: Description = Description {
     summary: "Store a new credential; its secrets are never answered",
     body: Some(Body::Create),
     takes_page: false,
+    filters: &[],
     headers: &[RequestHeader::IdempotencyKey],
     success: Success::Created,
     errors: &[
@@ -76,6 +81,7 @@ pub(super) static FETCH: Description = Description {
     summary: "One credential, without its secrets",
     body: None,
     takes_page: false,
+    filters: &[],
     headers: &[RequestHeader::IfMatch],
     success: Success::Credential,
     errors: &[ErrorCode::NotFound, ErrorCode::PreconditionFailed],
@@ -86,6 +92,7 @@ pub(super) static UPDATE: Description = Description {
     summary: "Change what the request names and leave the rest",
     body: Some(Body::Update),
     takes_page: false,
+    filters: &[],
     headers: &[RequestHeader::IfMatch],
     success: Success::Credential,
     errors: &[
@@ -101,9 +108,54 @@ pub(super) static DELETE: Description = Description {
     summary: "Delete a credential",
     body: None,
     takes_page: false,
+    filters: &[],
     headers: &[RequestHeader::IfMatch],
     success: Success::Nothing,
     errors: FETCH.errors,
+};
+
+pub(super) static LIST_AUDIT_EVENTS: Description = Description {
+    id: "ListAuditEvent",
+    summary: "A page of the account's audit events, newest first",
+    body: None,
+    takes_page: true,
+    filters: &AUDIT_EVENT_FILTERS,
+    headers: &[],
+    success: Success::Ok("AuditEventPage"),
+    errors: &[],
+};
+
+pub(super) static FETCH_AUDIT_EVENT: Description = Description {
+    id: "FetchAuditEvent",
+    summary: "One audit event",
+    body: None,
+    takes_page: false,
+    filters: &[],
+    headers: &[],
+    success: Success::Ok("AuditEvent"),
+    errors: &[ErrorCode::NotFound],
+};
+
+pub(super) static LIST_EVENTS: Description = Description {
+    id: "ListEvent",
+    summary: "A page of the account's audit events in the shape of Twilio's Monitor, newest first",
+    body: None,
+    takes_page: true,
+    filters: &MONITOR_FILTERS,
+    headers: &[],
+    success: Success::Ok("MonitorEventPage"),
+    errors: &[],
+};
+
+pub(super) static FETCH_EVENT: Description = Description {
+    id: "FetchEvent",
+    summary: "One audit event in the shape of Twilio's Monitor",
+    body: None,
+    takes_page: false,
+    filters: &[],
+    headers: &[],
+    success: Success::Ok("MonitorEvent"),
+    errors: &[ErrorCode::NotFound],
 };
 
 pub(super) static ALIVE: Description = Description {
@@ -111,6 +163,7 @@ pub(super) static ALIVE: Description = Description {
     summary: "Whether the process answers",
     body: None,
     takes_page: false,
+    filters: &[],
     headers: &[],
     success: Success::Health,
     errors: &[],
@@ -121,6 +174,7 @@ pub(super) static READY: Description = Description {
     summary: "Whether a request could be served now, and what is missing if not",
     body: None,
     takes_page: false,
+    filters: &[],
     headers: &[],
     success: Success::Health,
     errors: &[],

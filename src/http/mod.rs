@@ -3,18 +3,22 @@
 
 mod activity;
 mod admin;
+mod audit_view;
 mod connection;
 mod description;
 mod edge;
 mod error;
 mod extract;
+mod filters;
 mod forwarded;
 mod given;
 mod handlers;
 mod head;
 mod listener;
 mod measure;
+mod monitor_view;
 mod openapi;
+mod openapi_parameters;
 mod operation;
 mod request_meta;
 mod routes;
@@ -27,6 +31,7 @@ mod transport;
 mod turn;
 mod unread;
 mod view;
+mod whereabouts;
 mod workers;
 
 pub use admin::Admin;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::link::{Link, LinkBuilder};
-use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{OperationBuilder, PathItem};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{
@@ -18,23 +18,23 @@ use utoipa::openapi::{
     SecurityRequirement, Server,
 };
 
-use super::description::{Body, DELETE, Description, FETCH, RequestHeader, Success, UPDATE};
+use super::audit_view::{AuditEventPageView, AuditEventView};
+use super::description::{
+    Body, CREATE, DELETE, Description, FETCH, FETCH_AUDIT_EVENT, FETCH_EVENT, LIST_AUDIT_EVENTS, LIST_EVENTS, Success,
+    UPDATE,
+};
 use super::error::ErrorCode;
-use super::extract::{PAGE_PARAMETERS, PARAMETERS, Parameter as BodyParameter, ParameterKind};
+use super::extract::{PARAMETERS, Parameter as BodyParameter, ParameterKind};
+use super::monitor_view::{MonitorEventPageView, MonitorEventView};
+use super::openapi_parameters::{SID, parameters};
 use super::operation::Place;
 use super::routes;
 use super::view::{ChecksView, CredentialPageView, CredentialView, ErrorView, HealthView, PageMeta};
-use crate::domain::idempotency::IdempotencyKey;
-use crate::domain::precondition::Precondition;
 use crate::domain::push_service::PushService;
-use crate::domain::sid::CredentialSid;
 use crate::domain::text::FriendlyName;
 
 /// Twilio's name for HTTP Basic with an account's SID and token.
 const BASIC: &str = "accountSid_authToken";
-
-/// The parameter of a path below a list.
-const SID: &str = "Sid";
 
 /// What the head of any request may be refused with.
 const EVERYWHERE: &[ErrorCode] = &[ErrorCode::InvalidRequest, ErrorCode::TooSlow, ErrorCode::HeadTooLarge];
@@ -67,6 +67,10 @@ pub(super) fn document() -> OpenApi {
         .license(Some(License::new("Apache-2.0")))
         .build();
     let components = ComponentsBuilder::new()
+        .schema_from::<AuditEventPageView>()
+        .schema_from::<AuditEventView>()
+        .schema_from::<MonitorEventPageView>()
+        .schema_from::<MonitorEventView>()
         .schema_from::<CredentialPageView>()
         .schema_from::<CredentialView>()
         .schema_from::<ErrorView<'_>>()
@@ -110,43 +114,35 @@ fn http_method(name: &str) -> Option<HttpMethod> {
 }
 
 fn describe(description: &'static Description, place: Place, has_sid: bool) -> OperationBuilder {
-    let (tag, prefix, max_page_size) = match place {
+    let (tag, prefix, surface) = match place {
         Place::Prefixed(surface) => (
             format!("{} {}", surface.product, surface.version),
             format!("{}-{}-", surface.product, surface.version),
-            surface.max_page_size,
+            Some(surface),
         ),
         Place::Bare(surface) => (
             "bare paths: the product is the host's first label".to_owned(),
             format!("{}-", surface.version),
-            surface.max_page_size,
+            Some(surface),
         ),
-        Place::Probe | Place::Document => ("service".to_owned(), String::new(), 0),
+        Place::Probe | Place::Document => ("service".to_owned(), String::new(), None),
     };
     let mut operation = OperationBuilder::new()
         .operation_id(Some(format!("{prefix}{}", description.id)))
         .summary(Some(description.summary))
         .tag(tag)
         .request_body(description.body.map(request_body));
-    if has_sid {
-        operation = operation.parameter(sid_parameter());
-    }
-    if description.takes_page {
-        for parameter in page_parameters(max_page_size) {
-            operation = operation.parameter(parameter);
-        }
-    }
-    for header in description.headers {
-        operation = operation.parameter(header_parameter(*header));
+    for parameter in parameters(description, surface, has_sid) {
+        operation = operation.parameter(parameter);
     }
     if matches!(place, Place::Prefixed(_) | Place::Bare(_)) {
         operation = operation.security(SecurityRequirement::new(BASIC, Vec::<String>::new()));
     }
     let (status, mut answer) = success(description);
-    if description.success == Success::Created {
-        for linked in [&FETCH, &UPDATE, &DELETE] {
-            answer.links.insert(linked.id.to_owned(), link(&prefix, linked).into());
-        }
+    for (_, linked, sid) in LINKS.iter().filter(|(from, ..)| from.id == description.id) {
+        answer
+            .links
+            .insert(linked.id.to_owned(), link(&prefix, linked, sid).into());
     }
     operation = operation.response(status, answer);
     if description.success == Success::Health {
@@ -169,71 +165,20 @@ fn describe(description: &'static Description, place: Place, has_sid: bool) -> O
     operation
 }
 
-/// What can be done next with the credential that was made.
-fn link(prefix: &str, description: &Description) -> Link {
+/// What can be done next with a SID that was answered, and where in the answer it is.
+static LINKS: [(&Description, &Description, &str); 5] = [
+    (&CREATE, &FETCH, "sid"),
+    (&CREATE, &UPDATE, "sid"),
+    (&CREATE, &DELETE, "sid"),
+    (&LIST_EVENTS, &FETCH_EVENT, "events/0/sid"),
+    (&LIST_AUDIT_EVENTS, &FETCH_AUDIT_EVENT, "audit_events/0/sid"),
+];
+
+fn link(prefix: &str, description: &Description, sid: &str) -> Link {
     LinkBuilder::new()
         .operation_id(format!("{prefix}{}", description.id))
-        .parameter(SID, "$response.body#/sid")
+        .parameter(SID, format!("$response.body#/{sid}"))
         .description(description.summary)
-        .build()
-}
-
-fn sid_parameter() -> Parameter {
-    let schema = ObjectBuilder::from(Object::with_type(Type::String))
-        .pattern(Some(format!("^{}[0-9a-fA-F]{{32}}$", CredentialSid::PREFIX)))
-        .min_length(Some(34))
-        .max_length(Some(34));
-    ParameterBuilder::new()
-        .name(SID)
-        .parameter_in(ParameterIn::Path)
-        .required(utoipa::openapi::Required::True)
-        .description(Some("The SID of the credential."))
-        .schema(Some(schema))
-        .build()
-}
-
-fn page_parameters(max_page_size: u32) -> impl Iterator<Item = Parameter> {
-    PAGE_PARAMETERS.iter().map(move |parameter| {
-        let schema = match parameter.minimum {
-            Some(minimum) => ObjectBuilder::from(Object::with_type(Type::Integer))
-                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-                .minimum(Some(minimum)),
-            None => ObjectBuilder::from(Object::with_type(Type::String)),
-        };
-        let description = parameter
-            .description
-            .replace("the maximum", &format!("the maximum, {max_page_size},"));
-        ParameterBuilder::new()
-            .name(parameter.name)
-            .parameter_in(ParameterIn::Query)
-            .description(Some(description))
-            .schema(Some(schema))
-            .build()
-    })
-}
-
-fn header_parameter(header: RequestHeader) -> Parameter {
-    let text = ObjectBuilder::from(Object::with_type(Type::String));
-    let (name, description, schema) = match header {
-        RequestHeader::IdempotencyKey => (
-            IdempotencyKey::HEADER,
-            "The client's own name for this request. Sent again within 24 hours it answers what the first one made, and \
-             makes nothing.",
-            text.min_length(Some(1))
-                .max_length(Some(IdempotencyKey::MAX_LENGTH))
-                .pattern(Some("^[!-~]+$")),
-        ),
-        RequestHeader::IfMatch => (
-            Precondition::HEADER,
-            "The ETag that the credential must have, several of which one must be it, or * for any; 412 if it has another.",
-            text.pattern(Some(r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#)),
-        ),
-    };
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .description(Some(description))
-        .schema(Some(schema))
         .build()
 }
 
@@ -315,7 +260,7 @@ fn success(description: &Description) -> (&'static str, Response) {
             ("201", with_tag(response))
         }
         Success::Credential => ("200", with_tag(json_response("OK", "Credential"))),
-        Success::Page => ("200", json_response("OK", "CredentialPage").build()),
+        Success::Ok(schema) => ("200", json_response("OK", schema).build()),
         Success::Nothing => (
             "204",
             common_headers(ResponseBuilder::new().description("Deleted")).build(),

@@ -8,10 +8,10 @@ use actix_web::http::Method;
 use actix_web::{Resource, web};
 
 use super::description;
-use super::handlers::{credentials, documentation, health, other};
+use super::handlers::{audit_events, credentials, documentation, health, monitor_events, other};
 use super::operation::{Access, Matched, Operation, Place, Template};
 use super::request_meta::RequestMeta;
-use super::surface::{BARE_PATHS, SURFACES, Surface, on_bare_path};
+use super::surface::{BARE_PATHS, Collection, SURFACES, Surface, VAULT_V1, on_bare_path};
 use crate::domain::audit::Action;
 use crate::domain::right::Right;
 
@@ -50,6 +50,34 @@ static INSTANCE_OPERATIONS: [Operation; 3] = [
         description: Some(&description::DELETE),
     },
 ];
+
+static EVENTS_OPERATIONS: [Operation; 1] = [Operation {
+    method: Method::GET,
+    access: Access::With(Right::AuditRead, Action::AuditEventList),
+    route: || web::to(monitor_events::list),
+    description: Some(&description::LIST_EVENTS),
+}];
+
+static EVENT_OPERATIONS: [Operation; 1] = [Operation {
+    method: Method::GET,
+    access: Access::With(Right::AuditRead, Action::AuditEventFetch),
+    route: || web::to(monitor_events::fetch),
+    description: Some(&description::FETCH_EVENT),
+}];
+
+static AUDIT_EVENTS_OPERATIONS: [Operation; 1] = [Operation {
+    method: Method::GET,
+    access: Access::With(Right::AuditRead, Action::AuditEventList),
+    route: || web::to(audit_events::list),
+    description: Some(&description::LIST_AUDIT_EVENTS),
+}];
+
+static AUDIT_EVENT_OPERATIONS: [Operation; 1] = [Operation {
+    method: Method::GET,
+    access: Access::With(Right::AuditRead, Action::AuditEventFetch),
+    route: || web::to(audit_events::fetch),
+    description: Some(&description::FETCH_AUDIT_EVENT),
+}];
 
 pub(super) static ALIVE_OPERATIONS: [Operation; 1] = [Operation {
     method: Method::GET,
@@ -102,17 +130,29 @@ static RESOURCES: LazyLock<Vec<(String, Matched)>> = LazyLock::new(|| {
         .map(|(path, matched)| ((*path).to_owned(), *matched));
     let prefixed = SURFACES
         .iter()
-        .map(|surface| (surface.path(), Place::Prefixed(surface)));
+        .chain([&VAULT_V1])
+        .map(|surface| (surface, surface.path(), Place::Prefixed(surface)));
     let bare = BARE_PATHS
         .iter()
-        .map(|surface| (surface.bare_path(), Place::Bare(surface)));
-    let credentials = prefixed.chain(bare).flat_map(|(path, place)| {
-        let list = Matched::new(place, &LIST_OPERATIONS);
-        let instance = Matched::new(place, &INSTANCE_OPERATIONS);
-        [(format!("{path}/{{sid}}"), instance), (path, list)]
+        .map(|surface| (surface, surface.bare_path(), Place::Bare(surface)));
+    let of_accounts = prefixed.chain(bare).flat_map(|(surface, path, place)| {
+        let (list, instance) = operations(surface.collection);
+        [
+            (format!("{path}/{{sid}}"), Matched::new(place, instance)),
+            (path, Matched::new(place, list)),
+        ]
     });
-    open.chain(credentials).collect()
+    open.chain(of_accounts).collect()
 });
+
+/// What a collection has: the operations of its list, and those of each of its rows.
+fn operations(collection: Collection) -> (&'static [Operation], &'static [Operation]) {
+    match collection {
+        Collection::Credentials => (&LIST_OPERATIONS, &INSTANCE_OPERATIONS),
+        Collection::Events => (&EVENTS_OPERATIONS, &EVENT_OPERATIONS),
+        Collection::AuditEvents => (&AUDIT_EVENTS_OPERATIONS, &AUDIT_EVENT_OPERATIONS),
+    }
+}
 
 /// The resources: path template, place, operations.
 pub(super) fn resources() -> impl Iterator<Item = (&'static str, Matched)> {
@@ -150,7 +190,7 @@ pub(super) fn resource(path: &'static str, matched: Matched) -> Resource {
     resource.default_service(web::to(other::method_not_allowed))
 }
 
-/// Whether the product that the host names has a bare path's version: Notify has no v2.
+/// Whether the product that the host names has a bare path: Notify has no v2, and Chat no events.
 fn is_on_host(context: &guard::GuardContext<'_>, default: &'static Surface) -> bool {
     context
         .req_data()

@@ -1,47 +1,76 @@
-//! Twilio's products under which the same credentials are seen, and how a request says which of them it means.
+//! The surfaces: Twilio's products under which the same credentials and events are seen, and one of our own; and how a
+//! request says which of them it means.
 
-/// One version of one of Twilio's products.
+/// A resource of one version of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Surface {
     /// The product: the first label of its host at Twilio, and what stands before the version in a path here.
     pub(super) product: &'static str,
     pub(super) version: &'static str,
+    pub(super) collection: Collection,
     /// A page holds no more rows than this.
     pub(super) max_page_size: u32,
 }
 
-const CHAT_V2: Surface = Surface::new("chat", "v2", 1000);
-const NOTIFY_V1: Surface = Surface::new("notify", "v1", 1000);
+/// What a surface shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Collection {
+    Credentials,
+    /// Audit events in the shape of Twilio's Monitor.
+    Events,
+    /// Audit events in a shape of our own.
+    AuditEvents,
+}
 
-/// Every surface.
-pub(super) static SURFACES: [Surface; 6] = [
+pub(super) const CHAT_V2: Surface = Surface::new("chat", "v2", Collection::Credentials, 1000);
+const NOTIFY_V1: Surface = Surface::new("notify", "v1", Collection::Credentials, 1000);
+const MONITOR_V1: Surface = Surface::new("monitor", "v1", Collection::Events, 1000);
+
+/// Every surface of Twilio's.
+pub(super) static SURFACES: [Surface; 7] = [
     CHAT_V2,
-    Surface::new("chat", "v1", 1000),
-    Surface::new("ip-messaging", "v2", 1000),
-    Surface::new("ip-messaging", "v1", 1000),
+    Surface::new("chat", "v1", Collection::Credentials, 1000),
+    Surface::new("ip-messaging", "v2", Collection::Credentials, 1000),
+    Surface::new("ip-messaging", "v1", Collection::Credentials, 1000),
     NOTIFY_V1,
-    Surface::new("conversations", "v1", 100),
+    Surface::new("conversations", "v1", Collection::Credentials, 100),
+    MONITOR_V1,
 ];
+
+/// Ours. It has no host: many a vault's name begins with that label.
+pub(super) static VAULT_V1: Surface = Surface::new("vault", "v1", Collection::AuditEvents, 1000);
 
 /// The paths without a product, as Twilio's own hosts have them, and the surface that each is on where the host names no
 /// product either.
-pub(super) static BARE_PATHS: [Surface; 2] = [CHAT_V2, NOTIFY_V1];
+pub(super) static BARE_PATHS: [Surface; 3] = [CHAT_V2, NOTIFY_V1, MONITOR_V1];
+
+impl Collection {
+    /// As it stands in a path.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "Credentials",
+            Self::Events => "Events",
+            Self::AuditEvents => "AuditEvents",
+        }
+    }
+}
 
 impl Surface {
-    const fn new(product: &'static str, version: &'static str, max_page_size: u32) -> Self {
+    const fn new(product: &'static str, version: &'static str, collection: Collection, max_page_size: u32) -> Self {
         Self {
             product,
             version,
+            collection,
             max_page_size,
         }
     }
 
-    /// The path of the list of credentials where the host names the product.
+    /// The path of the list where the host names the product.
     pub(super) fn bare_path(&self) -> String {
-        format!("/{}/Credentials", self.version)
+        format!("/{}/{}", self.version, self.collection.as_str())
     }
 
-    /// The path of the list of credentials on any host.
+    /// The path of the list on any host.
     pub(super) fn path(&self) -> String {
         format!("/{}{}", self.product, self.bare_path())
     }
@@ -56,13 +85,13 @@ pub(super) fn product_of_host(host: &str) -> Option<&'static str> {
         .find(|product| product.eq_ignore_ascii_case(label))
 }
 
-/// The surface of a bare path on a host that names this product; none where the product does not have that version.
+/// The surface of a bare path on a host that names this product; none where the product does not have that path.
 pub(super) fn on_bare_path(product: Option<&str>, default: &'static Surface) -> Option<&'static Surface> {
     match product {
         None => Some(default),
         Some(product) => SURFACES
             .iter()
-            .find(|surface| surface.product == product && surface.version == default.version),
+            .find(|surface| surface.product == product && surface.bare_path() == default.bare_path()),
     }
 }
 
@@ -78,6 +107,7 @@ mod tests {
             ("CONVERSATIONS.vault.internal:8443", "conversations"),
             ("ip-messaging", "ip-messaging"),
             ("chat:8080", "chat"),
+            ("monitor.twilio.com", "monitor"),
         ] {
             assert_eq!(product_of_host(host), Some(product), "{host}");
         }
@@ -86,6 +116,7 @@ mod tests {
             "127.0.0.1:8080",
             "[::1]:8080",
             "vault.chat.internal",
+            "vault.internal",
             "chats.example.com",
         ] {
             assert_eq!(product_of_host(host), None, "{host}");
@@ -106,5 +137,9 @@ mod tests {
             Some(100)
         );
         assert_eq!(on("notify.x.y", &BARE_PATHS[0]), None);
+        assert_eq!(on("localhost", &BARE_PATHS[2]), Some(&MONITOR_V1));
+        assert_eq!(on("monitor.x.y", &BARE_PATHS[2]), Some(&MONITOR_V1));
+        assert_eq!(on("monitor.x.y", &BARE_PATHS[1]), None);
+        assert_eq!(on("chat.x.y", &BARE_PATHS[2]), None);
     }
 }

@@ -10,7 +10,7 @@ use super::error::ErrorCode;
 use crate::domain::credential::Credential;
 use crate::domain::push_service::PushService;
 use crate::domain::text::iso_8601;
-use crate::service::CredentialPage;
+use crate::service::Page;
 
 /// A credential: Twilio's eight keys.
 #[derive(Serialize, ToSchema)]
@@ -85,39 +85,46 @@ pub(super) struct PageMeta {
     /// Null on the last page; never the URL of an empty one.
     #[schema(format = "uri", required)]
     next_page_url: Option<String>,
-    /// Always `credentials`.
+    /// The name of what holds the rows.
     key: &'static str,
 }
 
 impl CredentialPageView {
     /// A page of the list at this URL.
-    pub(super) fn new(page: &CredentialPage, list_url: &str) -> Self {
-        let (size, index) = (page.request.size, page.request.index);
-        let url = |index: u64, token: Option<&String>| {
-            let token = token.map(|token| format!("&PageToken={token}")).unwrap_or_default();
-            format!("{list_url}?PageSize={size}&Page={index}{token}")
-        };
+    pub(super) fn new(page: &Page<Credential>, list_url: &str) -> Self {
         Self {
             credentials: page
-                .credentials
+                .rows
                 .iter()
                 .map(|credential| CredentialView::new(credential, list_url))
                 .collect(),
-            meta: PageMeta {
-                page: index,
-                page_size: size,
-                first_page_url: url(0, None),
-                previous_page_url: page
-                    .previous_token
-                    .as_ref()
-                    .map(|token| url(index.saturating_sub(1), Some(token))),
-                url: url(index, page.token.as_ref()),
-                next_page_url: page
-                    .next_token
-                    .as_ref()
-                    .map(|token| url(index.saturating_add(1), Some(token))),
-                key: "credentials",
-            },
+            meta: PageMeta::new(page, list_url, "", "credentials"),
+        }
+    }
+}
+
+impl PageMeta {
+    /// Of a page of the list at this URL; what is repeated stands in the query of each.
+    pub(super) fn new<T>(page: &Page<T>, list_url: &str, repeated: &str, key: &'static str) -> Self {
+        let (size, index) = (page.request.size, page.request.index);
+        let url = |index: u64, token: Option<&String>| {
+            let token = token.map(|token| format!("&PageToken={token}")).unwrap_or_default();
+            format!("{list_url}?{repeated}PageSize={size}&Page={index}{token}")
+        };
+        Self {
+            page: index,
+            page_size: size,
+            first_page_url: url(0, None),
+            previous_page_url: page
+                .previous_token
+                .as_ref()
+                .map(|token| url(index.saturating_sub(1), Some(token))),
+            url: url(index, page.token.as_ref()),
+            next_page_url: page
+                .next_token
+                .as_ref()
+                .map(|token| url(index.saturating_add(1), Some(token))),
+            key,
         }
     }
 }

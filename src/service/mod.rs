@@ -34,7 +34,7 @@ pub use accounts::{NewAccount, NewApiKey, TokenRotation};
 pub use credentials::Created;
 pub use destruction::{Destruction, DestructionPreview};
 pub use error::{Limit, OpenError, VaultError};
-pub use listing::CredentialPage;
+pub use listing::Page;
 pub use presence::Presence;
 pub use progress::Progress;
 pub use readiness::{Check, Readiness};

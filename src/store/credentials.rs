@@ -9,7 +9,7 @@ use super::database::Store;
 use super::error::StoreError;
 use super::unit_of_work::UnitOfWork;
 use crate::domain::credential::Credential;
-use crate::domain::page::Position;
+use crate::domain::page::{Position, RowKey};
 use crate::domain::principal::AccountScope;
 use crate::domain::push_service::PushService;
 use crate::domain::sid::{AccountSid, CredentialSid};
@@ -55,17 +55,10 @@ impl Store {
     pub async fn credentials(
         &self,
         scope: &AccountScope,
-        position: &Position,
+        position: Position,
         limit: i64,
     ) -> Result<Vec<Credential>, StoreError> {
-        if let Some(replica) = &self.list_replica {
-            let pool = replica.pool();
-            let rows = list(&pool, scope, position, limit);
-            if let Some(credentials) = replica.read(self.deployment_id(), rows).await {
-                return Ok(credentials);
-            }
-        }
-        list(&self.pool(), scope, position, limit).await
+        self.read_list(|pool| list(pool, scope, position, limit)).await
     }
 }
 
@@ -202,12 +195,13 @@ impl UnitOfWork {
 }
 
 async fn list(
-    pool: &PgPool,
+    pool: PgPool,
     scope: &AccountScope,
-    position: &Position,
+    position: Position,
     limit: i64,
 ) -> Result<Vec<Credential>, StoreError> {
     let account_sid = scope.account_sid().as_str();
+    let sid = |row: RowKey| CredentialSid::from_digits(row.digits).to_string();
     let rows = match position {
         Position::First => {
             sqlx::query_as!(
@@ -219,7 +213,7 @@ async fn list(
                 account_sid,
                 limit,
             )
-            .fetch_all(pool)
+            .fetch_all(&pool)
             .statement("store.credentials")
             .await?
         }
@@ -232,11 +226,11 @@ async fn list(
                     where account_sid = $1 and deleted_at is null and (created_at, credential_sid) < ($2, $3)
                     order by created_at desc, credential_sid desc limit $4",
                 account_sid,
-                row.date_created,
-                row.credential_sid.as_str(),
+                row.instant,
+                sid(row),
                 limit,
             )
-            .fetch_all(pool)
+            .fetch_all(&pool)
             .statement("store.credentials")
             .await?
         }
@@ -249,11 +243,11 @@ async fn list(
                     where account_sid = $1 and deleted_at is null and (created_at, credential_sid) > ($2, $3)
                     order by created_at, credential_sid limit $4",
                 account_sid,
-                row.date_created,
-                row.credential_sid.as_str(),
+                row.instant,
+                sid(row),
                 limit,
             )
-            .fetch_all(pool)
+            .fetch_all(&pool)
             .statement("store.credentials")
             .await?;
             rows.reverse();

@@ -28,7 +28,7 @@ pub struct Store {
     pool: Arc<Pool>,
     /// How often connections are given up because one of them would not write.
     renewals: Arc<DefaultDirectRateLimiter>,
-    pub(super) list_replica: Option<Arc<ListReplica>>,
+    list_replica: Option<Arc<ListReplica>>,
     metrics: Arc<Metrics>,
 }
 
@@ -118,6 +118,19 @@ impl Store {
             row if !row.may_insert => Some("permission denied for table audit_events"),
             _ => None,
         })
+    }
+
+    /// Reads a list: from a read replica, where there is one that can answer, and else from the database itself.
+    pub(super) async fn read_list<T, F>(&self, read: impl Fn(PgPool) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        if let Some(replica) = &self.list_replica
+            && let Some(rows) = replica.read(self.deployment_id(), read(replica.pool())).await
+        {
+            return Ok(rows);
+        }
+        read(self.pool()).await
     }
 
     /// Begins a change.

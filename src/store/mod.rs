@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod audit_list;
 mod connect;
 mod credentials;
 mod database;

@@ -24,4 +24,5 @@ mod replicas;
 mod resource;
 mod smoke;
 mod tls;
+mod trail;
 mod wire;

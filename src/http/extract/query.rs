@@ -2,11 +2,13 @@
 
 use actix_web::HttpRequest;
 
-use crate::domain::form::pairs;
+use crate::domain::audit_list::AuditFilter;
+use crate::domain::form::{encode_component, pairs};
 use crate::domain::page::PageInput;
 use crate::http::error::{ApiError, ErrorCode};
+use crate::http::filters::FilterParameter;
 
-/// One parameter of a list's query.
+/// One parameter of every list's query.
 pub(in crate::http) struct PageParameter {
     /// As the client spells it.
     pub(in crate::http) name: &'static str,
@@ -40,21 +42,63 @@ pub(in crate::http) static PAGE_PARAMETERS: [PageParameter; 3] = [
 
 /// The paging parameters of a list; of a name that comes twice the first counts.
 pub(in crate::http) fn page_input(request: &HttpRequest, max_parameters: usize) -> Result<PageInput, ApiError> {
-    let query = request.query_string().as_bytes();
-    if pairs(query).nth(max_parameters).is_some() {
-        return Err(ApiError::with_message(
-            ErrorCode::InvalidRequest,
-            format!("Too many parameters: send at most {max_parameters}"),
-        ));
-    }
-    let mut input = PageInput::default();
-    for (name, value) in pairs(query) {
-        if let Some(parameter) = PAGE_PARAMETERS
-            .iter()
-            .find(|parameter| parameter.name.as_bytes() == name.as_slice())
-        {
-            (parameter.slot)(&mut input).get_or_insert_with(|| String::from_utf8_lossy(&value).into_owned());
+    Ok(Query::of(request, max_parameters)?.page_input())
+}
+
+/// What decides which page is asked for of which events.
+pub(in crate::http) struct AuditQuery {
+    pub(in crate::http) page: PageInput,
+    pub(in crate::http) filter: AuditFilter,
+    /// The filter as it stands in the query of every page of the list.
+    pub(in crate::http) repeated: String,
+}
+
+/// The parameters of a list of audit events that has these filters. An empty one counts as absent.
+pub(in crate::http) fn audit_query(
+    request: &HttpRequest,
+    max_parameters: usize,
+    filters: &[FilterParameter],
+) -> Result<AuditQuery, ApiError> {
+    let query = Query::of(request, max_parameters)?;
+    let (mut filter, mut repeated) = (AuditFilter::default(), String::new());
+    for FilterParameter { name, put, .. } in filters {
+        if let Some(value) = query.value(name).filter(|value| !value.is_empty()) {
+            put(&mut filter, name, &value)?;
+            repeated.extend([name, "=", &encode_component(&value), "&"]);
         }
     }
-    Ok(input)
+    Ok(AuditQuery {
+        page: query.page_input(),
+        filter,
+        repeated,
+    })
+}
+
+/// A query that has no more parameters than are allowed.
+struct Query<'a>(&'a [u8]);
+
+impl<'a> Query<'a> {
+    fn of(request: &'a HttpRequest, max_parameters: usize) -> Result<Self, ApiError> {
+        let query = request.query_string().as_bytes();
+        if pairs(query).nth(max_parameters).is_some() {
+            return Err(ApiError::with_message(
+                ErrorCode::InvalidRequest,
+                format!("Too many parameters: send at most {max_parameters}"),
+            ));
+        }
+        Ok(Self(query))
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        let (_, value) = pairs(self.0).find(|(sent, _)| sent.as_slice() == name.as_bytes())?;
+        Some(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    fn page_input(&self) -> PageInput {
+        let mut input = PageInput::default();
+        for parameter in &PAGE_PARAMETERS {
+            *(parameter.slot)(&mut input) = self.value(parameter.name);
+        }
+        input
+    }
 }

@@ -7,14 +7,12 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::credential::Credential;
 use crate::domain::sid::CredentialSid;
-use crate::http::error::{ApiError, ErrorCode};
+use crate::http::error::ApiError;
 use crate::http::extract::{authenticate, credential_input, idempotency_key, page_input, precondition};
-use crate::http::operation::{Matched, Place};
 use crate::http::request_meta::RequestMeta;
 use crate::http::state::AppState;
-use crate::http::surface::{Surface, on_bare_path};
-use crate::http::transport::LocalAddress;
 use crate::http::view::{CredentialPageView, CredentialView, json};
+use crate::http::whereabouts::Whereabouts;
 use crate::service::VaultError;
 
 /// Says that an earlier request with the same idempotency key made what is answered.
@@ -27,7 +25,7 @@ pub(in crate::http) async fn create(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
-    let list_url = list_url(&request, &meta, &state)?;
+    let list_url = Whereabouts::of(&request, &meta, &state)?.list_url();
     let key = idempotency_key(&meta)?;
     let input = credential_input(&meta, payload, &state.limits).await?;
     let context = meta.context();
@@ -49,7 +47,7 @@ pub(in crate::http) async fn fetch(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
-    let list_url = list_url(&request, &meta, &state)?;
+    let list_url = Whereabouts::of(&request, &meta, &state)?.list_url();
     let sid = credential_sid(&request)?;
     let precondition = precondition(&meta)?;
     let credential = state
@@ -64,13 +62,13 @@ pub(in crate::http) async fn list(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
-    let list_url = list_url(&request, &meta, &state)?;
-    let max_page_size = surface(&request, &meta)?.max_page_size;
+    let place = Whereabouts::of(&request, &meta, &state)?;
+    let max_page_size = place.surface.max_page_size;
     let input = page_input(&request, state.limits.parameters)?;
     let page = state
         .run(move |vault| async move { vault.credentials(&scope, &input, max_page_size).await })
         .await?;
-    let view = CredentialPageView::new(&page, &list_url);
+    let view = CredentialPageView::new(&page, &place.list_url());
     Ok(json(StatusCode::OK, &view))
 }
 
@@ -81,7 +79,7 @@ pub(in crate::http) async fn update(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = authenticate(&request, &meta, &state).await?;
-    let list_url = list_url(&request, &meta, &state)?;
+    let list_url = Whereabouts::of(&request, &meta, &state)?.list_url();
     let sid = credential_sid(&request)?;
     let precondition = precondition(&meta)?;
     let input = credential_input(&meta, payload, &state.limits).await?;
@@ -123,43 +121,4 @@ fn answer(status: StatusCode, credential: &Credential, list_url: &str) -> HttpRe
 /// The SID in the path. A malformed one is not found, by the same path as a foreign one.
 fn credential_sid(request: &HttpRequest) -> Result<CredentialSid, VaultError> {
     CredentialSid::parse(request.match_info().get("sid").unwrap_or_default()).map_err(|_| VaultError::NotFound)
-}
-
-/// The surface that the request is on, by its path or else by its host.
-fn surface(request: &HttpRequest, meta: &RequestMeta) -> Result<&'static Surface, ApiError> {
-    match place(request)? {
-        Place::Prefixed(surface) => Some(surface),
-        Place::Bare(default) => on_bare_path(meta.host_product(), default),
-        Place::Probe | Place::Document => None,
-    }
-    .ok_or_else(|| ApiError::new(ErrorCode::Internal))
-}
-
-/// The URL of the list that the request used, or is below of.
-fn list_url(request: &HttpRequest, meta: &RequestMeta, state: &AppState) -> Result<String, ApiError> {
-    let surface = surface(request, meta)?;
-    let is_bare = matches!(place(request)?, Place::Bare(_));
-    Ok(match &state.server.public_url {
-        // What the host said is said by the path: the public URL has another host.
-        Some(public_url) if is_bare && meta.host_product().is_none() => {
-            format!("{public_url}{}", surface.bare_path())
-        }
-        Some(public_url) => format!("{public_url}{}", surface.path()),
-        None => {
-            let origin = meta.origin().or_else(|| {
-                let LocalAddress(address) = request.conn_data()?;
-                Some(format!("{}://{address}", state.scheme))
-            });
-            let origin = origin.ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
-            let path = if is_bare { surface.bare_path() } else { surface.path() };
-            format!("{origin}{path}")
-        }
-    })
-}
-
-fn place(request: &HttpRequest) -> Result<Place, ApiError> {
-    request
-        .app_data::<Matched>()
-        .map(|matched| matched.place)
-        .ok_or_else(|| ApiError::new(ErrorCode::Internal))
 }

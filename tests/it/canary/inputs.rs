@@ -1,7 +1,7 @@
 //! Every way into the service, and a canary for each.
 //!
-//! Two inputs are told back by design and carry none: a friendly name is no secret, and a User-Agent stands in the audit
-//! trail. A path is told back to the one who sent it, in the message of the 404 (decision 16), so a canary in a path is
+//! Three inputs are told back by design and carry none: a friendly name is no secret, a User-Agent stands in the audit
+//! trail, and the name of an operator whose events are asked for stands in the URLs of their pages. A path is told back to the one who sent it, in the message of the 404 (decision 16), so a canary in a path is
 //! sent outside the recorded answers: it must not get any further than that answer.
 
 use reqwest::Method;
@@ -274,9 +274,35 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// Secrets in places that proxies log. A query is told back to nobody.
+    /// Secrets in places that proxies log. A query is told back to nobody, but where it is a filter of events that makes
+    /// sense.
     pub(super) async fn paths_and_queries(&mut self) {
         let owner = self.app.account("a");
+        for (list, filters) in [
+            (
+                "/vault/v1/AuditEvents",
+                &["Credential", "Action", "StartDate", "EndDate"][..],
+            ),
+            (
+                "/v1/Events",
+                &[
+                    "ActorSid",
+                    "EventType",
+                    "ResourceSid",
+                    "SourceIpAddress",
+                    "StartDate",
+                    "EndDate",
+                ],
+            ),
+        ] {
+            for parameter in filters {
+                let secret = self.canary(format!("{parameter} in the query of {list}"));
+                let request = owner.request(Method::GET, list).query(&[(parameter, &secret)]);
+                owner.send(request).await.json(400);
+            }
+            // All that was recorded of what was sent before.
+            owner.get(&format!("{list}?PageSize=1000")).await.json(200);
+        }
         for parameter in ["PageSize", "Page", "PageToken", "Secret", "AuthToken"] {
             for target in [LIST, "/v2/Credentials/CR1", "/nowhere", "/healthz"] {
                 let secret = self.canary(format!("{parameter} in the query of {target}"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pushvault::http::endpoints;
 use reqwest::Method;
 
-use super::{authenticated, credential_of};
+use super::{authenticated, credential_of, thing_of};
 use crate::harness::TestApp;
 
 /// The methods of each path, as `Allow` lists them.
@@ -57,8 +57,8 @@ async fn a_method_that_a_route_does_not_have_is_405_with_those_it_has_decision_1
 #[tokio::test]
 async fn head_is_get_without_the_body_decision_18() {
     let app = TestApp::spawn().await;
-    let sid = credential_of(&app.account("a")).await;
     for endpoint in endpoints().into_iter().filter(|endpoint| endpoint.method == "GET") {
+        let sid = thing_of(&app, "a", &endpoint).await;
         let path = endpoint.path.replace("{sid}", &sid);
         for client in [app.account("a"), app.anonymous()] {
             let got = client.get(&path).await;
@@ -77,13 +77,8 @@ async fn clients_may_say_what_the_official_ones_say() {
     // The contract's section 5.1: a form's type on GET and DELETE, no Accept or an odd one, an unknown encoding.
     let app = TestApp::spawn().await;
     let owner = app.account("a");
-    let sid = credential_of(&owner).await;
     for endpoint in authenticated().filter(|endpoint| endpoint.method != "POST") {
-        let sid = if endpoint.method == "DELETE" {
-            credential_of(&owner).await
-        } else {
-            sid.clone()
-        };
+        let sid = thing_of(&app, "a", &endpoint).await;
         let request = owner
             .request(endpoint.method.parse().unwrap(), &endpoint.path.replace("{sid}", &sid))
             .header("content-type", "application/x-www-form-urlencoded")

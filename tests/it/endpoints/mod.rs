@@ -6,6 +6,7 @@ mod rights;
 
 use std::collections::BTreeSet;
 
+use pushvault::domain::sid::EventSid;
 use pushvault::http::{Endpoint, endpoints};
 use reqwest::Method;
 
@@ -22,6 +23,9 @@ const LIST_PATHS: [&str; 8] = [
     "/notify/v1/Credentials",
     "/conversations/v1/Credentials",
 ];
+
+/// The paths of the lists of audit events: in Twilio's shape, on its bare path, and in our own.
+const EVENT_PATHS: [&str; 3] = ["/monitor/v1/Events", "/v1/Events", "/vault/v1/AuditEvents"];
 
 /// The routes that ask for authentication.
 fn authenticated() -> impl Iterator<Item = Endpoint> {
@@ -46,6 +50,21 @@ async fn send(client: &Client, endpoint: &Endpoint, sid: &str) -> Answer {
         request = request.form(form);
     }
     client.send(request).await
+}
+
+/// What a route is about.
+fn is_about_events(endpoint: &Endpoint) -> bool {
+    endpoint.action.is_some_and(|action| action.starts_with("audit_event."))
+}
+
+/// The SID of something of the account that the tests call `name`, of the kind that a route is about; a new credential.
+async fn thing_of(app: &TestApp, name: &str, endpoint: &Endpoint) -> String {
+    let credential = credential_of(&app.account(name)).await;
+    if is_about_events(endpoint) {
+        app.newest_event_of(name).await
+    } else {
+        credential
+    }
 }
 
 /// A credential of an account, and its SID.
@@ -77,6 +96,12 @@ fn the_table_has_every_route_of_the_contract_and_no_other() {
             expected.insert((method.to_owned(), format!("{list}{suffix}"), Some(right), Some(action)));
         }
     }
+    for list in EVENT_PATHS {
+        for (suffix, action) in [("", "audit_event.list"), ("/{sid}", "audit_event.fetch")] {
+            let path = format!("{list}{suffix}");
+            expected.insert(("GET".to_owned(), path, Some("audit:read"), Some(action)));
+        }
+    }
     let table: BTreeSet<_> = endpoints()
         .into_iter()
         .map(|endpoint| (endpoint.method, endpoint.path, endpoint.right, endpoint.action))
@@ -89,7 +114,7 @@ async fn every_route_works_for_the_owner_and_reads_leave_no_audit_event() {
     let app = TestApp::spawn().await;
     let owner = app.account("a");
     for endpoint in endpoints() {
-        let sid = credential_of(&owner).await;
+        let sid = thing_of(&app, "a", &endpoint).await;
         let answer = send(&owner, &endpoint, &sid).await;
         let expected = match (endpoint.method.as_str(), endpoint.action) {
             ("POST", Some("credential.create")) => 201,
@@ -138,12 +163,17 @@ async fn health_is_told_to_anyone() {
 async fn another_accounts_credential_is_answered_like_one_that_never_was_decision_15() {
     let app = TestApp::spawn().await;
     let (owner, other) = (app.account("a"), app.account("b"));
-    let foreign = credential_of(&owner).await;
+    let credential = credential_of(&owner).await;
     let deleted = credential_of(&other).await;
     other.delete(&format!("/v2/Credentials/{deleted}")).await;
-    let unknown = unknown_credential_sid();
-    let upper_case = foreign.to_uppercase();
     for endpoint in authenticated().filter(|endpoint| endpoint.path.contains("{sid}")) {
+        let (foreign, unknown) = if is_about_events(&endpoint) {
+            let unknown = EventSid::generate().unwrap().to_string();
+            (app.newest_event_of("a").await, unknown)
+        } else {
+            (credential.clone(), unknown_credential_sid())
+        };
+        let upper_case = foreign.to_uppercase();
         let mut bodies = BTreeSet::new();
         for sid in [&foreign, &deleted, &unknown, &upper_case, "PublicKeys", "CR1"] {
             let answer = send(&other, &endpoint, sid).await;
@@ -152,7 +182,7 @@ async fn another_accounts_credential_is_answered_like_one_that_never_was_decisio
         }
         assert_eq!(bodies.len(), 1, "{endpoint:?} tells them apart: {bodies:?}");
     }
-    let kept = owner.get(&format!("/v2/Credentials/{foreign}")).await.json(200);
+    let kept = owner.get(&format!("/v2/Credentials/{credential}")).await.json(200);
     assert_eq!(kept["date_created"], kept["date_updated"]);
 }
 
@@ -163,6 +193,10 @@ async fn a_path_outside_the_table_is_not_found_for_anyone() {
         "/",
         "/v2",
         "/v2/credentials",
+        "/v1/AuditEvents",
+        "/v2/Events",
+        "/monitor/v1/AuditEvents",
+        "/vault/v1/Events",
         "/v3/Credentials",
         "/notify/v2/Credentials",
         "/conversations/v2/Credentials",
@@ -195,8 +229,8 @@ async fn the_404_message_names_the_path_without_the_query_decision_16() {
 async fn a_trailing_slash_is_the_same_resource_and_never_a_redirect_decision_24() {
     let app = TestApp::spawn().await;
     let owner = app.account("a");
-    let sid = credential_of(&owner).await;
     for endpoint in authenticated().filter(|endpoint| endpoint.method == "GET") {
+        let sid = thing_of(&app, "a", &endpoint).await;
         let plain = send(&owner, &endpoint, &sid).await;
         let slashed = Endpoint {
             path: format!("{}/", endpoint.path),

@@ -10,7 +10,7 @@ use pushvault::http::{Endpoint, endpoints};
 use pushvault::service::TokenRotation;
 use secrecy::ExposeSecret as _;
 
-use super::{authenticated, credential_of, send};
+use super::{authenticated, credential_of, is_about_events, send, thing_of};
 use crate::harness::{Answer, Client, TestApp, operator, unknown_credential_sid};
 
 /// The accounts of the matrix.
@@ -134,7 +134,7 @@ struct Things<'a> {
 impl Things<'_> {
     /// What the path names. A thing is made anew once it was deleted.
     async fn sid(&mut self, endpoint: &Endpoint, named: Named) -> String {
-        let is_event = endpoint.action.is_some_and(|action| action.starts_with("audit_event."));
+        let is_event = is_about_events(endpoint);
         match named {
             Named::Nothing => String::new(),
             Named::Unknown if is_event => EventSid::generate().unwrap().to_string(),
@@ -142,11 +142,7 @@ impl Things<'_> {
             Named::ThingOf(of) => {
                 if !self.made.contains_key(&(is_event, of)) {
                     let name = if of == Of::A { "a" } else { "b" };
-                    let sid = if is_event {
-                        self.app.newest_event_of(name).await
-                    } else {
-                        credential_of(&self.app.account(name)).await
-                    };
+                    let sid = thing_of(self.app, name, endpoint).await;
                     self.made.insert((is_event, of), sid);
                 }
                 self.made[&(is_event, of)].clone()
@@ -301,4 +297,16 @@ async fn a_right_of_a_later_release_neither_locks_its_key_out_nor_lets_it_do_mor
         .unwrap();
     key.get("/v2/Credentials").await.json(200);
     assert_eq!(key.post("/v2/Credentials", &[("Type", "gcm")]).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_read_that_was_refused_and_cannot_be_recorded_is_503() {
+    let app = TestApp::spawn().await;
+    let key = app.api_key_with("a", &[Right::AuditRead]);
+    sqlx::query("alter table audit_events add constraint no_more check (false) not valid")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(key.get("/v2/Credentials").await.status, 503);
+    key.get("/v1/Events").await.json(200);
 }

@@ -64,7 +64,7 @@ async fn without_the_database_every_authenticated_route_is_503_and_with_it_again
             tokio::spawn(async move { client.send(request).await })
         })
         .collect();
-    assert_eq!(requests.len(), 40);
+    assert_eq!(requests.len(), 46);
     for request in requests {
         is_unavailable(&request.await.unwrap());
     }

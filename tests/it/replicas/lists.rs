@@ -76,6 +76,14 @@ async fn a_list_comes_from_the_replica_and_nothing_else_does() {
     for _ in 0..5 {
         assert_eq!(stage.source().await, "replica");
     }
+    // The replica has none of the events yet, and the database has.
+    let newest = stage.app.newest_event_of("a").await;
+    for list in ["/vault/v1/AuditEvents", "/v1/Events"] {
+        let page = stage.client.get(list).await.json(200);
+        let key = page["meta"]["key"].as_str().unwrap();
+        assert_eq!(page[key], Value::Array(vec![]), "{list}");
+        stage.client.get(&format!("{list}/{newest}")).await.json(200);
+    }
     assert_eq!(stage.fallbacks(), 0);
 
     let list = stage.client.get(LIST).await.json(200);
