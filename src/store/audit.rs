@@ -1,4 +1,4 @@
-//! The audit trail: rows that are only ever added, and one log event for each.
+//! The audit trail: rows that are only ever added.
 
 use sqlx::PgConnection;
 
@@ -35,30 +35,4 @@ pub(super) async fn insert(connection: &mut PgConnection, event: &AuditEvent) ->
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Tells the log of an event that is durable. The table is the source of truth; this is its echo.
-pub(super) fn emit(event: &AuditEvent) {
-    let context = &event.context;
-    tracing::info!(
-        target: "audit",
-        event_sid = event.event_sid.as_str(),
-        account_sid = event.account_sid.as_str(),
-        actor_type = context.actor.kind(),
-        actor_sid = context.actor.identifier(),
-        source_address = context.source_address.map(tracing::field::display),
-        user_agent = context.user_agent,
-        request_sid = context.request_sid.as_ref().map(RequestSid::as_str),
-        traceparent = context.traceparent,
-        action = event.action.as_str(),
-        outcome = event.outcome.as_str(),
-        error_code = event.outcome.error_code(),
-        target_sid = event.target_sid,
-        target_version = event.target_version,
-        changed_fields = event.changed_fields.join(","),
-        before = event.before.as_ref().map(tracing::field::display),
-        after = event.after.as_ref().map(tracing::field::display),
-        envelope_digest = event.envelope_digest.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
-        "audit"
-    );
 }

@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod audit_list;
+mod audit_log;
 mod connect;
 mod credentials;
 mod database;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use super::audit;
 use super::error::StoreError;
+use super::{audit, audit_log};
 use crate::domain::audit::AuditEvent;
 use crate::metrics::Metrics;
 use crate::telemetry::Traced as _;
@@ -35,7 +35,7 @@ impl UnitOfWork {
             error @ sqlx::Error::Database(_) => StoreError::from(error),
             error => StoreError::CommitUnknown(error),
         })?;
-        audit::emit(&event);
+        audit_log::tell(&event);
         let (action, outcome) = (event.action.as_str(), event.outcome.as_str());
         self.metrics.audit_events.of([action.into(), outcome.into()]).inc();
         Ok(())

@@ -214,17 +214,38 @@ async fn an_event_in_the_table_is_told_to_the_log_once_in_the_same_words() {
         let told: Vec<_> = log
             .events("audit")
             .into_iter()
-            .filter(|line| line["event_sid"] == event.event_sid.as_str())
+            .filter(|line| line["event.id"] == event.event_sid.as_str())
             .collect();
         assert_eq!(told.len(), 1, "{told:?}");
         let line = &told[0];
-        assert_eq!(line["account_sid"], event.account_sid.as_str());
-        assert_eq!(line["action"], event.action.as_str());
-        assert_eq!(line["outcome"], event.outcome.as_str());
-        assert_eq!(line["actor_type"], event.actor_type.as_str());
-        assert_eq!(line["request_sid"], answer.request_sid());
-        assert_eq!(line["changed_fields"], event.changed_fields.join(","));
-        assert_eq!(line["error_code"].as_i64(), event.error_code.map(i64::from));
+        let outcome = if event.outcome == "success" {
+            "success"
+        } else {
+            "failure"
+        };
+        for (name, expected) in [
+            ("ecs.version", "9.4.0"),
+            ("event.kind", "event"),
+            ("event.dataset", "pushvault.audit"),
+            ("event.category", "configuration"),
+            ("event.type", "creation"),
+            ("event.action", event.action.as_str()),
+            ("event.outcome", outcome),
+            ("pushvault.outcome", event.outcome.as_str()),
+            ("pushvault.actor_type", event.actor_type.as_str()),
+            ("organization.id", event.account_sid.as_str()),
+            ("http.request.id", answer.request_sid()),
+            ("source.ip", "127.0.0.1"),
+        ] {
+            assert_eq!(line[name], expected, "{name}");
+        }
+        assert!(line["@timestamp"].as_str().unwrap().ends_with('Z'));
+        let text = |name: &str| line[name].as_str().map(str::to_owned);
+        assert_eq!(text("error.code"), event.error_code.map(|code| code.to_string()));
+        assert_eq!(text("user.id"), event.actor_sid);
+        assert_eq!(text("pushvault.target_sid"), event.target_sid);
+        let names = Some(event.changed_fields.join(",")).filter(|names| !names.is_empty());
+        assert_eq!(text("pushvault.changed_fields"), names);
     }
 }
 

@@ -106,6 +106,6 @@ fn events_in(log: &str) -> BTreeSet<String> {
     log.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|line| line["target"] == "audit")
-        .map(|line| line["event_sid"].as_str().unwrap().to_owned())
+        .map(|line| line["event.id"].as_str().unwrap().to_owned())
         .collect()
 }
