@@ -10,7 +10,7 @@ use crate::domain::audit::RequestContext;
 use crate::http::{Admin, Server, ServerError};
 use crate::service::{OpenError, Presence, Vault};
 use crate::store::{SchemaError, Store};
-use crate::telemetry::{Traces, TracesError};
+use crate::telemetry::{OtlpError, Traces};
 use crate::tls::{Certificates, TlsError};
 
 /// A service that listens.
@@ -39,7 +39,7 @@ pub enum StartError {
     Server(#[from] ServerError),
     /// There can be no traces.
     #[error(transparent)]
-    Traces(#[from] TracesError),
+    Traces(#[from] OtlpError),
 }
 
 /// Why the schema was not brought up to date.

@@ -32,7 +32,7 @@ mod style;
 const LAYERS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("config", &[]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "metrics"]),
     ("metrics", &[]),
     ("kms", &["config", "domain", "metrics"]),
     ("tls", &["config", "metrics", "telemetry"]),

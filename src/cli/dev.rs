@@ -8,9 +8,9 @@ use clap::Args;
 use super::operator;
 use super::output::{self, Failure};
 use super::serve::{listen_override, stop_signal};
-use crate::config::LogSettings;
+use crate::config::load_logging;
 use crate::dev::Dev;
-use crate::telemetry;
+use crate::telemetry::{self, Stream};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -23,7 +23,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(file: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
-    telemetry::init(&LogSettings::load(file)?, telemetry::stderr())?;
+    let (log, audit) = load_logging(file)?;
+    telemetry::begin(&log, &audit, Stream::Stderr)?;
     let stop = stop_signal()?;
     let overrides = listen_override(arguments.listen);
     let dev = Dev::start(&arguments.data_dir, file, overrides, &operator::context()).await?;

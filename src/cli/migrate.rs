@@ -15,7 +15,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<(), Failure> {
-    telemetry::init(&settings.log, telemetry::stderr())?;
+    telemetry::init(&settings.log, &settings.audit, telemetry::stderr())?;
     let applied = app::migrate(settings).await?;
     Ok(arguments
         .output

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Settings;
-use crate::telemetry::chain;
+use crate::telemetry::{self, chain};
 
 use output::Failure;
 
@@ -69,6 +69,7 @@ pub fn run() -> ExitCode {
         .and_then(|()| tokio::runtime::Builder::new_multi_thread().enable_all().build())
         .map_err(Failure::from)
         .and_then(|runtime| runtime.block_on(dispatch(arguments)));
+    telemetry::end();
     match result {
         Ok(code) => code,
         Err(failure) => {

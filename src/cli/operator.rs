@@ -17,7 +17,7 @@ pub(super) struct Operator {
 impl Operator {
     /// Opens the vault for a command. The log, audit events too, goes to standard error.
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
-        telemetry::init(&settings.log, telemetry::stderr())?;
+        telemetry::init(&settings.log, &settings.audit, telemetry::stderr())?;
         let context = context();
         Ok(Self {
             vault: Vault::open(settings, &context).await?,

@@ -151,7 +151,7 @@ async fn verify(operator: &Operator, key: &Key, format: Format) -> Result<ExitCo
 }
 
 async fn restore(settings: &Settings, key: &Key, incomplete: bool, format: Format) -> Result<ExitCode, Failure> {
-    telemetry::init(&settings.log, telemetry::stderr())?;
+    telemetry::init(&settings.log, &settings.audit, telemetry::stderr())?;
     let (restoration, context) = (Restoration::open(settings).await?, context());
     let report = match restoration.run(settings, &context, &key.read()?, incomplete).await {
         Ok(report) => report,

@@ -9,7 +9,7 @@ use super::operator;
 use super::output::Failure;
 use crate::app::Application;
 use crate::config::Settings;
-use crate::telemetry;
+use crate::telemetry::{self, Stream};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(file: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
     let settings = Settings::load_with(file, &listen_override(arguments.listen))?;
-    telemetry::init(&settings.log, telemetry::stdout())?;
+    telemetry::begin(&settings.log, &settings.audit, Stream::Stdout)?;
     let application = Application::build(&settings, &operator::context()).await?;
     tracing::info!(
         address = %application.address(),

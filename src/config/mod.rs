@@ -2,6 +2,7 @@
 //! rest of the vault, how it is written, and how one becomes the other.
 
 mod admin;
+mod audit;
 mod authentication;
 mod database;
 mod error;
@@ -19,6 +20,7 @@ mod trace;
 mod validation;
 
 pub use admin::AdminSettings;
+pub use audit::{AuditFile, AuditSettings, FileRotation};
 pub use authentication::AuthenticationSettings;
 pub use database::DatabaseSettings;
 pub use error::ConfigError;
@@ -28,7 +30,7 @@ pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use rate_limit::{Rate, RateLimitSettings};
 pub use server::ServerSettings;
-pub use settings::Settings;
+pub use settings::{Settings, load_logging};
 pub use tls::{TlsFiles, TlsSettings};
 pub use trace::TraceSettings;
 pub use validation::ValidationMode;

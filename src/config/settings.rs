@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::admin::AdminSettings;
+use super::audit::AuditSettings;
 use super::authentication::AuthenticationSettings;
 use super::database::DatabaseSettings;
 use super::error::ConfigError;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub validation: ValidationMode,
     /// Logging.
     pub log: LogSettings,
+    /// Where audit events are told of besides the audit trail.
+    pub audit: AuditSettings,
     /// Where the spans of requests go; none when there are none.
     pub trace: Option<TraceSettings>,
     effective: Vec<(&'static str, String)>,
@@ -69,6 +72,7 @@ impl Settings {
             rate_limit: raw.rate_limit.check()?,
             validation: raw.validation.check()?,
             log: raw.log.check()?,
+            audit: raw.audit.check()?,
             trace: raw.trace.check()?,
         })
     }
@@ -79,17 +83,17 @@ impl Settings {
     }
 }
 
-impl LogSettings {
-    /// Reads how to log, for a command that logs before the rest of its settings can be known.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        RawSettings::read(file, &[])?.log.check()
-    }
+/// Reads how to log, for a command that logs before the rest of its settings can be known.
+pub fn load_logging(file: Option<&Path>) -> Result<(LogSettings, AuditSettings), ConfigError> {
+    let raw = RawSettings::read(file, &[])?;
+    Ok((raw.log.check()?, raw.audit.check()?))
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::config::{AuditFile, FileRotation};
     use std::io::Write as _;
     use std::net::IpAddr;
 
@@ -271,6 +275,34 @@ mod tests {
         for wrong in ["-0.1", "1.1", "nan"] {
             let refused = with(&format!("sample_ratio = {wrong}")).err().unwrap().to_string();
             assert!(refused.contains("trace.sample_ratio"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn audit_events_go_to_the_log_alone_until_a_file_or_a_collector_is_named() {
+        let with = |text: &str| load(&format!("{DATABASE}[audit]\n{text}\n"));
+        let alone = load(DATABASE).unwrap().audit;
+        assert!(alone.log && alone.file.is_none() && alone.otlp_endpoint.is_none());
+        let all = "file = '/logs/audit.jsonl'\nfile_rotation = 'hourly'\nfile_keep = 3\notlp_endpoint = 'http://c:1/'";
+        let all = with(all).unwrap().audit;
+        let expected = AuditFile {
+            directory: "/logs".into(),
+            name: "audit.jsonl".to_owned(),
+            rotation: FileRotation::Hourly,
+            keep: 3,
+        };
+        assert_eq!(
+            (all.file, all.otlp_endpoint.as_deref()),
+            (Some(expected), Some("http://c:1"))
+        );
+        for (wrong, key) in [
+            ("file = 'canary'", "audit.file"),
+            ("file = '/canary/'", "audit.file"),
+            ("file_rotation = 'canary'", "audit.file_rotation"),
+            ("otlp_endpoint = 'canary:1'", "audit.otlp_endpoint"),
+        ] {
+            let refused = with(wrong).err().unwrap().to_string();
+            assert!(refused.contains(key) && !refused.contains("canary"), "{refused}");
         }
     }
 

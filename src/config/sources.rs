@@ -6,6 +6,7 @@ use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
 use super::admin::RawAdmin;
+use super::audit::RawAudit;
 use super::authentication::RawAuthentication;
 use super::database::RawDatabase;
 use super::error::ConfigError;
@@ -35,6 +36,7 @@ pub(super) struct RawSettings {
     pub(super) rate_limit: RawRateLimit,
     pub(super) validation: RawValidation,
     pub(super) log: RawLog,
+    pub(super) audit: RawAudit,
     pub(super) trace: RawTrace,
 }
 
@@ -74,6 +76,7 @@ impl RawSettings {
             self.rate_limit.effective(),
             self.validation.effective(),
             self.log.effective(),
+            self.audit.effective(),
             self.trace.effective(),
         ]
         .concat()

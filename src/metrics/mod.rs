@@ -3,6 +3,7 @@
 //! A label's value is a text of this program or a number, never a caller's text: no other can be made a [`Label`]. So no
 //! metric can hold a secret, and the number of series is bounded by the program.
 
+mod lost;
 mod measure;
 mod process;
 mod table;
@@ -13,6 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+pub use lost::Sink;
 pub use measure::{Raised, Stopwatch};
 pub use table::{Fraction, FractionCounter, Label, Labelled, Row};
 
@@ -100,6 +102,8 @@ metrics! {
     clock_skew: Fraction = fraction("pushvault_clock_skew_seconds");
     /// Audit events written
     audit_events: Labelled<Counter, 2> = counters("pushvault_audit_events_total", ["action", "outcome"]);
+    /// Lines that could not be brought to where the log goes
+    log_lines_lost: Labelled<Counter, 1> = counters_from_zero("pushvault_log_lines_lost_total", "sink", &Sink::ALL.map(Sink::name));
     /// When the TLS certificate expires, in seconds since 1970
     tls_certificate_not_after: Labelled<Gauge, 0> = gauges("pushvault_tls_certificate_not_after_seconds", []);
     /// Times that changed files of TLS were taken over, or could not be
@@ -129,6 +133,10 @@ impl Metrics {
     /// before.
     pub fn text(&self) -> String {
         self.measure_process();
+        for sink in Sink::ALL {
+            let lost = self.log_lines_lost.of([sink.name().into()]);
+            lost.inner().store(sink.lost(), Ordering::Relaxed);
+        }
         self.table.text()
     }
 

@@ -1,13 +1,8 @@
-//! Brings finished spans to the collector: OTLP over HTTP, in protobuf. A collector that is slow, away or talks nonsense
-//! costs its spans and nothing else; the log is told of it now and then.
+//! The way to a collector: OTLP over HTTP, in protobuf.
 
-use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
@@ -16,51 +11,38 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder}
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use prost::Message as _;
+use prost::Message;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::runtime::Runtime;
 
-use super::cause::chain;
+/// How long the collector may take over one message.
+const DELIVERY_TIME: Duration = Duration::from_secs(5);
 
-/// How long the collector may take over one batch.
-const EXPORT_TIME: Duration = Duration::from_secs(5);
-
-/// Brings spans to the collector. All its work is done on the thread that calls it, by a runtime of its own: one that
-/// hangs keeps neither a request nor the end of the process.
-pub(super) struct OtlpExporter {
+/// A collector that is brought messages. All the work is done on the thread that calls, by a runtime of its own: a collector
+/// that hangs keeps neither a request nor the end of the process.
+pub(super) struct Collector {
     runtime: Runtime,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
-    resource: ResourceAttributesWithSchema,
-    /// Spans that were not delivered, since the log was last told.
-    undelivered: AtomicUsize,
-    /// How often the log is told.
-    telling: DefaultDirectRateLimiter,
 }
 
-/// Why there can be no traces.
+/// Why nothing can be sent to a collector.
 #[derive(Debug, thiserror::Error)]
-pub enum TracesError {
+pub enum OtlpError {
     /// The endpoint is no address that can be asked.
-    #[error("setting trace.otlp_endpoint: give scheme, host and port alone, such as http://collector:4318")]
-    Endpoint,
+    #[error("setting {0}: give scheme, host and port alone, such as http://collector:4318")]
+    Endpoint(&'static str),
     /// The machine has no certificates to hold the collector's against.
-    #[error("setting trace.otlp_endpoint: for https, install CA certificates or name them with SSL_CERT_FILE")]
-    Roots(#[source] std::io::Error),
+    #[error("setting {0}: for https, install CA certificates or name them with SSL_CERT_FILE")]
+    Roots(&'static str, #[source] std::io::Error),
     /// The operating system refused.
-    #[error("cannot make ready to send traces")]
+    #[error("cannot make ready to send to a collector")]
     Runtime(#[source] std::io::Error),
 }
 
-/// Why a batch was not delivered.
+/// Why a message was not delivered.
 #[derive(Debug, thiserror::Error)]
-enum Undelivered {
+pub(super) enum Undelivered {
     #[error("the collector cannot be reached")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
     #[error("the collector did not answer in time")]
@@ -69,16 +51,27 @@ enum Undelivered {
     Refused(StatusCode),
 }
 
-impl OtlpExporter {
-    pub(super) fn new(endpoint: &str) -> Result<Self, TracesError> {
-        let uri = format!("{endpoint}/v1/traces")
+impl Undelivered {
+    /// Whether the same message may be taken the next time.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Late(_) => true,
+            Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+        }
+    }
+}
+
+impl Collector {
+    pub(super) fn new(setting: &'static str, endpoint: &str, path: &str) -> Result<Self, OtlpError> {
+        let uri = format!("{endpoint}{path}")
             .parse()
-            .map_err(|_| TracesError::Endpoint)?;
+            .map_err(|_| OtlpError::Endpoint(setting))?;
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|_| TracesError::Endpoint)?;
+            .map_err(|_| OtlpError::Endpoint(setting))?;
         let tls = if endpoint.starts_with("https:") {
-            tls.with_native_roots().map_err(TracesError::Roots)?
+            tls.with_native_roots()
+                .map_err(|error| OtlpError::Roots(setting, error))?
         } else {
             tls.with_root_certificates(RootCertStore::empty())
         };
@@ -88,25 +81,19 @@ impl OtlpExporter {
             .enable_http1()
             .build();
         Ok(Self {
-            // Between two batches nobody looks after a connection.
+            // Between two messages nobody looks after a connection.
             client: Client::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(0)
                 .build(connector),
             uri,
-            resource: ResourceAttributesWithSchema::default(),
-            undelivered: AtomicUsize::new(0),
-            telling: RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN)),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
-                .map_err(TracesError::Runtime)?,
+                .map_err(OtlpError::Runtime)?,
         })
     }
 
-    fn deliver(&self, spans: Vec<SpanData>) -> Result<(), Undelivered> {
-        let message = ExportTraceServiceRequest {
-            resource_spans: group_spans_by_resource_and_scope(spans, &self.resource),
-        };
+    pub(super) fn deliver(&self, message: &impl Message) -> Result<(), Undelivered> {
         let mut request = Request::new(Full::new(Bytes::from(message.encode_to_vec())));
         *request.method_mut() = hyper::Method::POST;
         *request.uri_mut() = self.uri.clone();
@@ -121,43 +108,10 @@ impl OtlpExporter {
         );
         let answer = self
             .runtime
-            .block_on(async { tokio::time::timeout(EXPORT_TIME, self.client.request(request)).await })??;
+            .block_on(async { tokio::time::timeout(DELIVERY_TIME, self.client.request(request)).await })??;
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(Undelivered::Refused(status)),
         }
-    }
-
-    fn tell(&self, cause: &Undelivered, count: usize) {
-        let spans = self.undelivered.fetch_add(count, Ordering::Relaxed) + count;
-        if self.telling.check().is_ok() {
-            self.undelivered.store(0, Ordering::Relaxed);
-            tracing::warn!(
-                setting = "trace.otlp_endpoint",
-                cause = chain(cause),
-                spans,
-                "spans were lost, requests were not: look after the collector; the next line like this comes in an hour at the earliest"
-            );
-        }
-    }
-}
-
-impl SpanExporter for OtlpExporter {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let count = batch.len();
-        self.deliver(batch).map_err(|cause| {
-            self.tell(&cause, count);
-            OTelSdkError::InternalFailure(String::new())
-        })
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.resource = resource.into();
-    }
-}
-
-impl fmt::Debug for OtlpExporter {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("OtlpExporter")
     }
 }

@@ -1,16 +1,26 @@
-//! Traces: which are sent, and how finished spans get from the requests to the collector.
+//! Traces: which are sent, and how finished spans get from the requests to the collector. A collector that is slow, away or
+//! talks nonsense costs its spans and nothing else; the log is told of it now and then.
 
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, IdGenerator as _, RandomIdGenerator, Sampler, SdkTracerProvider, SpanLimits,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter, SpanLimits,
 };
 use tokio::sync::oneshot;
 
-use super::otlp::{OtlpExporter, TracesError};
+use super::cause::chain;
+use super::otlp::{Collector, OtlpError, Undelivered};
+use super::resource;
 use super::span::Tracer;
 use crate::config::TraceSettings;
 
@@ -30,20 +40,12 @@ pub struct Traces {
 
 impl Traces {
     /// Begins to send traces. The settings alone count: no variable of OpenTelemetry's is asked.
-    pub fn begin(settings: &TraceSettings) -> Result<Self, TracesError> {
-        let exporter = OtlpExporter::new(&settings.otlp_endpoint)?;
+    pub fn begin(settings: &TraceSettings) -> Result<Self, OtlpError> {
+        let exporter = SpanSender::new(&settings.otlp_endpoint)?;
         let queue = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
             .with_max_export_batch_size(BATCH)
             .with_scheduled_delay(DELAY)
-            .build();
-        let instance = uuid::Builder::from_random_bytes(RandomIdGenerator::default().new_trace_id().to_bytes());
-        let resource = Resource::builder_empty()
-            .with_attributes([
-                KeyValue::new("service.name", "pushvault"),
-                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-                KeyValue::new("service.instance.id", instance.into_uuid().to_string()),
-            ])
             .build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(BatchSpanProcessor::new(exporter, queue))
@@ -51,7 +53,7 @@ impl Traces {
                 settings.sample_ratio,
             ))))
             .with_span_limits(SpanLimits::default())
-            .with_resource(resource)
+            .with_resource(resource())
             .build();
         tracing::info!(
             endpoint = settings.otlp_endpoint,
@@ -77,5 +79,62 @@ impl Traces {
                 "the last spans were lost: the collector does not take them"
             );
         }
+    }
+}
+
+/// Brings spans to the collector.
+struct SpanSender {
+    collector: Collector,
+    resource: ResourceAttributesWithSchema,
+    /// Spans that were not delivered, since the log was last told.
+    undelivered: AtomicUsize,
+    /// How often the log is told.
+    telling: DefaultDirectRateLimiter,
+}
+
+impl SpanSender {
+    fn new(endpoint: &str) -> Result<Self, OtlpError> {
+        Ok(Self {
+            collector: Collector::new("trace.otlp_endpoint", endpoint, "/v1/traces")?,
+            resource: ResourceAttributesWithSchema::default(),
+            undelivered: AtomicUsize::new(0),
+            telling: RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN)),
+        })
+    }
+
+    fn tell(&self, cause: &Undelivered, count: usize) {
+        let spans = self.undelivered.fetch_add(count, Ordering::Relaxed) + count;
+        if self.telling.check().is_ok() {
+            self.undelivered.store(0, Ordering::Relaxed);
+            tracing::warn!(
+                setting = "trace.otlp_endpoint",
+                cause = chain(cause),
+                spans,
+                "spans were lost, requests were not: look after the collector; the next line like this comes in an hour at the earliest"
+            );
+        }
+    }
+}
+
+impl SpanExporter for SpanSender {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let count = batch.len();
+        let message = ExportTraceServiceRequest {
+            resource_spans: group_spans_by_resource_and_scope(batch, &self.resource),
+        };
+        self.collector.deliver(&message).map_err(|cause| {
+            self.tell(&cause, count);
+            OTelSdkError::InternalFailure(String::new())
+        })
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+}
+
+impl fmt::Debug for SpanSender {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SpanSender")
     }
 }

@@ -48,6 +48,28 @@ fn every_span_and_attribute_stands_in_the_tracing_document() {
 }
 
 #[test]
+fn every_field_of_an_audit_event_stands_in_the_logging_document_and_none_besides() {
+    let source = read("src/store/audit_log.rs");
+    let told: BTreeSet<_> = source
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix('"')?.split_once("\" = "))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let document = read("docs/logging.md");
+    let table = document
+        .split("| field | type |")
+        .nth(1)
+        .expect("docs/logging.md has no table of the fields of audit events");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let listed: BTreeSet<_> = rows
+        .flat_map(|row| row.split('|').nth(1).unwrap().split(", "))
+        .map(|name| name.trim().trim_matches('`').to_owned())
+        .collect();
+    assert!(told.len() > 20, "the fields were not found: {told:?}");
+    assert_eq!(told, listed);
+}
+
+#[test]
 fn every_metric_has_a_help_text_and_a_row_in_its_document_and_none_besides() {
     let metrics = Metrics::new();
     let listed: BTreeSet<_> = metrics

@@ -30,14 +30,18 @@ async fn places(app: &TestApp, log: &Log) -> Vec<(&'static str, String)> {
             .await
             .unwrap();
     }
-    vec![
+    let trail = app.audit_trail().await;
+    let last = trail.last().expect("an event");
+    let mut places = vec![
         ("the answers", app.transcript()),
         ("the log", log.text()),
-        ("the audit trail", format!("{:?}", app.audit_trail().await)),
+        ("the audit trail", format!("{trail:?}")),
         ("the tables, bytes as hexadecimal", hex),
         ("the tables, bytes as base64", base64.replace('\n', "")),
         ("the dump", dump(app.database.url())),
-    ]
+    ];
+    places.extend(Log::of_audit_places(&last.event_sid).await);
+    places
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod app;
 mod audit;
 mod client;
+mod collector;
 mod container;
 mod database;
 mod fixtures;
@@ -21,6 +22,7 @@ use std::fmt::Write as _;
 
 pub(crate) use app::{Account, Replica, TestApp, operator, start_refusal, with_admin};
 pub(crate) use client::{Answer, Client, at_once};
+pub(crate) use collector::{CERTIFICATE, Collector, Manner, attributes, has_failed};
 pub(crate) use database::{TestDatabase, fresh_database, migrated_database, newly_migrated_database};
 pub(crate) use fixtures::{
     ENCRYPTED_KEY, OTHER_KEY, apns_certificate, apns_pair, apns_private_key, canonical_pem, service_account,

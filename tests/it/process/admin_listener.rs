@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::support::{Collector, Deployment, Manner, Signal, run, wait_for};
+use super::support::{Deployment, Signal, run, wait_for};
+use crate::harness::{Collector, Manner};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -36,6 +36,7 @@ mod rotation_refusals;
 mod serve_life;
 mod serve_refusals;
 mod serve_tls;
+mod sinks;
 mod soak;
 mod standby;
 mod traces;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, RequestBuilder};
 
-use super::support::{CERTIFICATE, Collector, Deployment, Login, Manner, Service, attributes, has_failed};
+use super::support::{Deployment, Login, Service};
+use crate::harness::{CERTIFICATE, Collector, Manner, attributes, has_failed};
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN_ID: &str = "00f067aa0ba902b7";
@@ -133,7 +134,12 @@ async fn the_log_leads_to_the_trace_and_keeps_its_own_span() {
         access["span"],
         serde_json::json!({ "name": "request", "request_sid": request_sid })
     );
-    assert_eq!(line("\"target\":\"audit\"")["traceparent"], traceparent("01"));
+    let audit = line("\"target\":\"audit\"");
+    assert_eq!(
+        (&audit["trace.id"], &audit["span.id"]),
+        (&TRACE_ID.into(), &SPAN_ID.into())
+    );
+    assert_eq!(audit["pushvault.trace_flags"], "01");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::process::support::{Deployment, clean};
 const HOUR: i64 = 3600;
 
 /// A clock that can be set.
-struct Clock {
+pub(crate) struct Clock {
     directory: TempDir,
 }
 
@@ -146,7 +146,7 @@ fn hour_of_the_log(trial: &Trial<'_>) -> i64 {
 }
 
 impl Clock {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         // Postgres may run as somebody else.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -165,12 +165,12 @@ impl Clock {
         clock
     }
 
-    fn jump(&self, seconds: i64) {
+    pub(crate) fn jump(&self, seconds: i64) {
         let file = OpenOptions::new().write(true).open(self.file()).unwrap();
         file.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
     }
 
-    fn variables(&self) -> [(&'static str, String); 2] {
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
         [
             ("LD_PRELOAD", self.library().to_str().unwrap().to_owned()),
             ("CLOCK_JUMP", self.file().to_str().unwrap().to_owned()),

@@ -9,3 +9,5 @@ mod server;
 mod table;
 mod trial;
 mod vault;
+
+pub(super) use clock::Clock;

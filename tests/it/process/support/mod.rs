@@ -1,7 +1,6 @@
 //! What the tests of the program share: running it, waiting for it, calling it, and looking at what it leaves.
 
 mod api;
-mod collector;
 mod database;
 mod deployment;
 mod dev;
@@ -13,7 +12,6 @@ mod runbook;
 mod users;
 
 pub(super) use api::{Answer, Caller};
-pub(super) use collector::{CERTIFICATE, Collector, Manner, attributes, has_failed};
 pub(super) use database::{Database, Event};
 pub(super) use deployment::{Deployment, Login, PASSWORD, Service};
 pub(super) use dev::{DataDirectory, DevVault};

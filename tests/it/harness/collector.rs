@@ -1,14 +1,17 @@
-//! A collector of spans as OpenTelemetry describes it (OTLP over HTTP), and ones that do not behave.
+//! A collector of spans and log records as OpenTelemetry describes it (OTLP over HTTP), and ones that do not behave.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
-use prost::Message as _;
+use prost::Message;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring};
@@ -32,6 +35,7 @@ pub(crate) enum Manner {
 /// Something that listens, and what it was sent.
 pub(crate) struct Collector {
     pub(crate) endpoint: String,
+    manner: Arc<Mutex<Manner>>,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
@@ -39,6 +43,13 @@ pub(crate) struct Collector {
 struct Received {
     head: String,
     body: Vec<u8>,
+}
+
+/// A log record.
+pub(crate) struct Record {
+    pub(crate) of_log: LogRecord,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) resource: Vec<(String, String)>,
 }
 
 /// The spans of a program, and what it says of itself.
@@ -49,7 +60,18 @@ pub(crate) struct Spans {
 
 impl Collector {
     pub(crate) fn start(manner: Manner) -> Self {
-        Self::start_with("http", move |stream, received| serve(stream, manner, received))
+        let manner = Arc::new(Mutex::new(manner));
+        let present = Arc::clone(&manner);
+        let serve = move |stream, received: &_| serve(stream, *present.lock().unwrap(), received);
+        Self {
+            manner,
+            ..Self::start_with("http", serve)
+        }
+    }
+
+    /// From now on it behaves like that.
+    pub(crate) fn behaves(&self, manner: Manner) {
+        *self.manner.lock().unwrap() = manner;
     }
 
     /// One with a certificate, which is in [`CERTIFICATE`] and in no machine's store.
@@ -80,7 +102,11 @@ impl Collector {
                 thread::spawn(move || serve(stream.unwrap(), &collected));
             }
         });
-        Self { endpoint, received }
+        Self {
+            endpoint,
+            manner: Arc::new(Mutex::new(Manner::Takes)),
+            received,
+        }
     }
 
     /// One that nobody listens for.
@@ -88,25 +114,15 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            manner: Arc::new(Mutex::new(Manner::Takes)),
             received: Arc::default(),
         }
     }
 
-    /// Everything that was sent, decoded.
+    /// Every span that was sent.
     pub(crate) fn spans(&self) -> Spans {
         let (mut spans, mut resource) = (Vec::new(), Vec::new());
-        for received in self.received.lock().unwrap().iter() {
-            assert!(
-                received.head.starts_with("POST /v1/traces HTTP/1.1"),
-                "{}",
-                received.head
-            );
-            assert!(
-                received.head.contains("content-type: application/x-protobuf"),
-                "{}",
-                received.head
-            );
-            let message = ExportTraceServiceRequest::decode(received.body.as_slice()).unwrap();
+        for message in self.messages::<ExportTraceServiceRequest>("/v1/traces") {
             for resource_spans in message.resource_spans {
                 resource = texts(&resource_spans.resource.unwrap().attributes);
                 for scope in resource_spans.scope_spans {
@@ -117,6 +133,35 @@ impl Collector {
         }
         spans.sort_by_key(|span| span.start_time_unix_nano);
         Spans { spans, resource }
+    }
+
+    /// Every log record that was sent, in the order in which they came, each with what the sender said of itself.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for message in self.messages::<ExportLogsServiceRequest>("/v1/logs") {
+            for resource_logs in message.resource_logs {
+                let resource = texts(&resource_logs.resource.unwrap().attributes);
+                for scope in resource_logs.scope_logs {
+                    assert_eq!(scope.scope.unwrap().name, "pushvault");
+                    records.extend(scope.log_records.into_iter().map(|record| Record {
+                        attributes: texts(&record.attributes).into_iter().collect(),
+                        resource: resource.clone(),
+                        of_log: record,
+                    }));
+                }
+            }
+        }
+        records
+    }
+
+    fn messages<M: Message + Default>(&self, path: &str) -> Vec<M> {
+        let received = self.received.lock().unwrap();
+        let all = received.iter().map(|Received { head, body }| {
+            assert!(head.starts_with(&format!("POST {path} HTTP/1.1")), "{head}");
+            assert!(head.contains("content-type: application/x-protobuf"), "{head}");
+            M::decode(body.as_slice()).unwrap()
+        });
+        all.collect()
     }
 
     /// Everything that was sent, as it came.
@@ -204,7 +249,9 @@ fn serve(stream: impl Read + Write, manner: Manner, received: &Mutex<Vec<Receive
     if reader.read_exact(&mut body).is_err() {
         return;
     }
-    received.lock().unwrap().push(Received { head, body });
+    if !matches!(manner, Manner::Refuses) {
+        received.lock().unwrap().push(Received { head, body });
+    }
     let stream = reader.get_mut();
     let _ = match manner {
         Manner::Takes => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),

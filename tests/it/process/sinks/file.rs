@@ -1,0 +1,144 @@
+//! A file of audit events: when it cannot be opened, when its disk is full, when its day is over.
+
+use std::fs::{self, OpenOptions};
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{change, events_in, ids, metric, recorded, wait_for_events, wait_until_told, with_file};
+use crate::process::faults::Clock;
+use crate::process::support::{Deployment, clean, wait_for, we_are_root, wrapped};
+
+const LOST: &str = "pushvault_log_lines_lost_total{sink=\"audit_file\"}";
+
+/// Runs a program where a file system of that size is mounted that nobody else sees.
+fn on_a_small_disk(command: &Command, directory: &str, kilobytes: usize) -> Command {
+    let mut unshare = clean(Command::new("unshare"));
+    if !we_are_root() {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    let script = format!(r#"mount -t tmpfs -o size={kilobytes}k tmpfs "$1"; shift; exec "$@""#);
+    unshare.args(["--mount", "sh", "-c", &format!("set -eu; {script}"), "sh", directory]);
+    wrapped(unshare, command)
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_lines_of_the_file_and_it_goes_on_when_there_is_room() {
+    let deployment = Deployment::migrated();
+    let directory = deployment.path().join("small");
+    fs::create_dir(&directory).unwrap();
+    let path = directory.join("audit.jsonl");
+    let account = deployment.create_account();
+    let deployment = deployment
+        .with("AUDIT__FILE", path.to_str().unwrap())
+        .with("AUDIT__FILE_ROTATION", "never")
+        .with("ADMIN__LISTEN", "127.0.0.1:0");
+    let command = on_a_small_disk(&deployment.command(&["serve"]), directory.to_str().unwrap(), 16);
+    let mut service = deployment.start(command);
+    let caller = service.caller(&account);
+    let seen = PathBuf::from(format!("/proc/{}/root{}", service.program.id(), path.display()));
+
+    change(&caller, 60).await;
+
+    let told = wait_until_told(&mut service, "audit_file");
+    let cause = told["cause"].as_str().unwrap();
+    assert!(cause.contains("No space left"), "{cause}");
+    let lost = metric(&service, LOST).await;
+    assert!(lost > 0);
+
+    // Somebody makes room.
+    let whole = fs::read_to_string(&seen).unwrap();
+    OpenOptions::new().write(true).truncate(true).open(&seen).unwrap();
+    change(&caller, 5).await;
+    let after = wait_for("the events after it", || {
+        let text = fs::read_to_string(&seen).unwrap();
+        (text.lines().count() >= 6).then_some(text)
+    });
+
+    let lost = metric(&service, LOST).await;
+    // The line in the middle of which the disk was full is ended, and spoils no other.
+    let cut_off = whole
+        .lines()
+        .filter(|line| serde_json::from_str::<Value>(line).is_err())
+        .count();
+    assert!(cut_off <= 1, "{whole}");
+    let before = whole.lines().count() - cut_off;
+    let after = events_in(after.trim_start_matches('\n'));
+    let updates = 1 + 60 + 1 + 5;
+    assert_eq!(before + after.len() + usize::try_from(lost).unwrap(), updates);
+    deployment.assert_kept(&whole);
+    service.stop();
+    let recorded = recorded(&deployment.database().await).await;
+    assert!(ids(&after).is_subset(&recorded));
+    assert_eq!(recorded.len(), 2 + updates, "the audit trail has all of them");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_refused_at_the_start_and_keeps_no_command() {
+    let deployment = Deployment::migrated();
+    let account = deployment.create_account();
+    // A file is no directory, for root neither.
+    let path = deployment.path().join("root.key/audit.jsonl");
+    let deployment = deployment.with("AUDIT__FILE", path.to_str().unwrap());
+    deployment
+        .run(&["serve"])
+        .refused(1, &["audit.file", "root.key/audit.jsonl", "File exists"]);
+    let said = deployment.run(&["account", "suspend", &account.sid]).succeeded();
+    for word in ["account.suspend", "audit_file", "File exists"] {
+        assert!(said.stderr.contains(word), "{}", said.stderr);
+    }
+}
+
+#[tokio::test]
+async fn another_file_is_begun_every_hour_and_the_oldest_are_removed() {
+    let clock = Clock::new();
+    let mut deployment = with_file(Deployment::migrated())
+        .with("AUDIT__FILE_ROTATION", "hourly")
+        .with("AUDIT__FILE_KEEP", "2");
+    let account = deployment.create_account();
+    for (name, value) in clock.variables() {
+        deployment = deployment.with_variable(name, &value);
+    }
+    let files = || {
+        let entries = fs::read_dir(deployment.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = entries
+            .filter(|path| path.to_string_lossy().contains("audit.jsonl."))
+            .collect();
+        files.sort();
+        files
+    };
+    let service = deployment.serve();
+    let caller = service.caller(&account);
+    let mut begun = Vec::new();
+    for hour in 1..=3 {
+        clock.jump(hour * 3600);
+        caller.register("a-name").await;
+        begun.push(wait_for("the file of the hour", || {
+            let newest = files().pop()?;
+            (!begun.contains(&newest) && !fs::read_to_string(&newest).unwrap().is_empty()).then_some(newest)
+        }));
+    }
+    service.stop();
+    assert_eq!(files(), begun[1..], "the newest two");
+    for file in files() {
+        assert_eq!(events_in(&fs::read_to_string(file).unwrap()).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_costs_nothing_that_was_told_before() {
+    // Others rotate by moving files: what is open stays open, and a restart begins a new one.
+    let deployment = with_file(Deployment::migrated());
+    let account = deployment.create_account();
+    let service = deployment.serve();
+    change(&service.caller(&account), 2).await;
+    wait_for_events(&deployment, 5);
+    let moved = deployment.path().join("moved");
+    fs::rename(deployment.setting("AUDIT__FILE"), &moved).unwrap();
+    change(&service.caller(&account), 2).await;
+    service.stop();
+    assert_eq!(events_in(&fs::read_to_string(moved).unwrap()).len(), 2 + 3 + 3);
+}
