@@ -14,7 +14,7 @@ const TOO_LARGE: usize = 256 * 1024 + 1;
 
 /// An ending that a mutation can come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Ending {
+pub(super) enum Ending {
     Success,
     BadParameter,
     WrongToken,
@@ -59,6 +59,13 @@ impl Ending {
             Self::Success if endpoint.method == "DELETE" => 204,
             Self::Success if endpoint.path.contains("{sid}") => 200,
             Self::Success => 201,
+            _ => self.error_status(),
+        }
+    }
+
+    pub(super) fn error_status(self) -> u16 {
+        match self {
+            Self::Success => panic!("no error"),
             Self::BadParameter => 400,
             Self::WrongToken | Self::Nobody | Self::UnknownAccount => 401,
             Self::Suspended => 403,

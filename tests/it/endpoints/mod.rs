@@ -1,6 +1,7 @@
 //! Everything that must hold for every route, driven by the one table of routes.
 
 mod audit;
+mod endings;
 mod methods;
 mod rights;
 
