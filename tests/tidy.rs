@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "tidy/audit.rs"]
+mod audit;
 #[path = "tidy/decisions.rs"]
 mod decisions;
 #[path = "tidy/deploy.rs"]

@@ -15,6 +15,7 @@ mod support;
 mod admin_listener;
 mod cli_accounts;
 mod cli_api_keys;
+mod cli_audit;
 mod cli_refusals;
 mod config_check;
 mod crash;
