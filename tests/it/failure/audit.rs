@@ -1,6 +1,6 @@
 //! The audit trail cannot be written: then nothing is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{LIST, credential, everything, is_unavailable};
 use crate::harness::{TestApp, migrated_database};
@@ -15,6 +15,7 @@ async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is
     let owner = app.account("a");
     let before = everything(&app).await;
 
+    let begun = Instant::now();
     let mut lock = app.pool.begin().await.unwrap();
     sqlx::query("lock table audit_events in share mode")
         .execute(&mut *lock)
@@ -27,6 +28,8 @@ async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is
     // Refusals are events too.
     is_unavailable(&owner.post(LIST, &[]).await);
     is_unavailable(&app.anonymous().delete(&path).await);
+    // Each within a statement for the change and one for the refusal.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     // Reads and updates that ask for nothing need no event.
     let kept = owner.get(&path).await.json(200);
     assert_eq!(owner.post(&path, &[]).await.json(200), kept);
@@ -57,6 +60,43 @@ async fn an_audit_trail_that_refuses_rows_stops_every_mutation() {
     is_unavailable(&owner.post(LIST, &[("Type", "x")]).await);
     assert_eq!(everything(&app).await, before);
     owner.get(&path).await.json(200);
+}
+
+#[tokio::test]
+async fn a_database_that_is_read_only_refuses_every_mutation_and_takes_them_when_it_is_not() {
+    let mut app = TestApp::spawn().await;
+    let path = credential(&app).await;
+    let before = everything(&app).await;
+    set_read_only(&app, "on").await;
+    app.restart();
+    let owner = app.account("a");
+
+    is_unavailable(&owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "x")]).await);
+    is_unavailable(&owner.post(&path, &[("ApiKey", "x")]).await);
+    is_unavailable(&owner.post(&path, &[("FriendlyName", "x")]).await);
+    is_unavailable(&owner.delete(&path).await);
+    is_unavailable(&owner.post(LIST, &[]).await);
+    is_unavailable(&app.anonymous().delete(&path).await);
+    owner.get(&path).await.json(200);
+
+    assert_eq!(everything(&app).await, before);
+    set_read_only(&app, "off").await;
+    app.restart();
+    app.account("a").post(&path, &[("ApiKey", "x")]).await.json(200);
+}
+
+/// Holds from the next connection on.
+async fn set_read_only(app: &TestApp, value: &str) {
+    let statement = format!(
+        "set default_transaction_read_only = off;
+        do $$ begin
+            execute format('alter database %I set default_transaction_read_only = {value}', current_database());
+        end $$"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(&app.pool)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

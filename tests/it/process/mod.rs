@@ -16,6 +16,7 @@ mod admin_listener;
 mod cli_accounts;
 mod cli_api_keys;
 mod cli_audit;
+mod cli_fail_closed;
 mod cli_refusals;
 mod config_check;
 mod crash;

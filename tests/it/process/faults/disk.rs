@@ -10,7 +10,7 @@ use super::postgres::Postgres;
 use super::table::Cost;
 use super::trial::{Stage, UNAVAILABLE, at_once};
 use crate::harness::block_on;
-use crate::process::support::Deployment;
+use crate::process::support::{Deployment, wait_until};
 
 const MOUNT: &str = r#"mkdir -p "$1/small"; mount -t tmpfs -o "size=48m,mode=0700,uid=$2,gid=$3" tmpfs "$1/small""#;
 
@@ -76,6 +76,66 @@ async fn the_disk_of_the_log_is_full() {
         healthy_within: Duration::from_secs(30),
     };
     trial.costs(Instant::now(), cost).await;
+}
+
+/// Everything that a change could touch, and how many changes there were.
+const EVERYTHING: &str = "select string_agg(table_to_xml(name::regclass, true, false, '')::text, '')
+        || (select count(*) from audit_events where outcome = 'success')
+    from unnest(array['accounts', 'api_keys', 'credential_versions', 'credentials']) as name";
+
+#[tokio::test]
+async fn a_disk_that_is_full_under_the_audit_trail_alone_stops_every_change_and_nothing_else() {
+    let mount = MOUNT.replace("48m", "2m");
+    let mut postgres = Postgres::new().with_mounts(&mount);
+    postgres.start();
+    let place = postgres.home().path().join("small");
+    let administrator = postgres.administrator().await;
+    let create = format!("create tablespace small location '{}'", place.display());
+    administrator.execute(sqlx::AssertSqlSafe(create)).await;
+    let deployment = Deployment::on(&postgres.url("postgres"));
+    deployment.run(&["migrate"]).succeeded();
+    administrator
+        .execute("alter table audit_events set tablespace small")
+        .await;
+    let account = deployment.create_account();
+    let service = deployment.serve();
+    let caller = service.caller(&account);
+    let sid = caller.register("a-name").await;
+    let path = format!("/v2/Credentials/{sid}");
+    let database = deployment.database().await;
+    let filler = fill(&postgres.seen_from_inside(&place));
+    // What is left of the last page is used up by the smallest event that there is.
+    wait_until("no event has room", async || {
+        let nowhere = caller.delete("/v2/Credentials/CR1").await.unwrap();
+        assert!([404, 503].contains(&nowhere.status), "{nowhere:?}");
+        nowhere.status == 503
+    })
+    .await;
+    let before: String = database.value(EVERYTHING).await;
+
+    for answer in [
+        caller.create(&[("Type", "fcm"), ("Secret", "x")]).await,
+        caller.post(&path, &[("Secret", "x")]).await.unwrap(),
+        caller.post(&path, &[("FriendlyName", "x")]).await.unwrap(),
+        caller.delete(&path).await.unwrap(),
+        caller.create(&[]).await,
+    ] {
+        assert_eq!(
+            (answer.status, answer.body["code"].as_i64()),
+            (503, Some(20503)),
+            "{answer:?}"
+        );
+    }
+    deployment
+        .run(&["account", "suspend", &account.sid])
+        .refused(1, &["No space left"]);
+    assert_eq!(caller.fetch(&sid).await.status, 200);
+
+    assert_eq!(database.value::<String>(EVERYTHING).await, before);
+    fs::remove_file(filler).unwrap();
+    assert_eq!(caller.post(&path, &[("Secret", "x")]).await.unwrap().status, 200);
+    let printed = service.stop();
+    assert!(printed.contains("No space left on device"), "the log says why");
 }
 
 /// Writes a file until there is no room for another byte.
