@@ -27,7 +27,7 @@ pub struct AuditFile {
     pub name: String,
     /// When another one is begun.
     pub rotation: FileRotation,
-    /// How many are kept; 0 is all.
+    /// How many are kept at least, the newest; 0 is all.
     pub keep: usize,
 }
 

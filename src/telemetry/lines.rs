@@ -33,10 +33,18 @@ impl<W: Write> Lines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         if self.is_torn {
             self.place.write_all(b"\n")?;
+            self.is_torn = false;
         }
-        self.is_torn = true;
-        self.place.write_all(line)?;
-        self.is_torn = false;
+        let mut rest = line;
+        while !rest.is_empty() {
+            match self.place.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            self.is_torn = !rest.is_empty();
+        }
         Ok(())
     }
 
@@ -85,6 +93,12 @@ pub(super) fn file(settings: &AuditFile) -> io::Result<Queue<Vec<u8>>> {
 
 /// Opens the file of the day, which is made if need be, and removes those that are too many.
 pub(super) fn open(settings: &AuditFile) -> Result<RollingFileAppender, InitError> {
+    // The appender makes room for a file that it is about to make, and does so too when the file of the day is there: with
+    // one more than is wanted, it never removes one that is. Without rotation there is none but that of the day.
+    let most = match (settings.rotation, settings.keep) {
+        (FileRotation::Never, _) | (_, 0) => 0,
+        (_, keep) => keep.saturating_add(1),
+    };
     RollingFileAppender::builder()
         .rotation(match settings.rotation {
             FileRotation::Daily => Rotation::DAILY,
@@ -92,7 +106,7 @@ pub(super) fn open(settings: &AuditFile) -> Result<RollingFileAppender, InitErro
             FileRotation::Never => Rotation::NEVER,
         })
         .filename_prefix(&settings.name)
-        .max_log_files(settings.keep)
+        .max_log_files(most)
         .build(&settings.directory)
 }
 
@@ -132,5 +146,12 @@ mod tests {
         lines.place.1 = 100;
         assert!(lines.write_all(&batch).is_ok());
         assert_eq!(lines.place.0, b"first\ns\nfirst\nsecond\nthird\n");
+
+        // One that did not begin leaves no empty line behind.
+        lines.place.1 = 0;
+        assert_eq!(lines.write_all(&batch).err().unwrap().lost, 3);
+        lines.place.1 = 6;
+        assert_eq!(lines.write_all(&batch).err().unwrap().lost, 2);
+        assert!(lines.place.0.ends_with(b"third\nfirst\n"));
     }
 }
