@@ -89,7 +89,8 @@ fn category(action: Action) -> &'static str {
 fn kind(action: Action) -> &'static str {
     match action.as_str().split_once('.') {
         Some((_, "create" | "register" | "add" | "init")) => "creation",
-        Some((_, "delete" | "destroy" | "destroy_key" | "revoke")) => "deletion",
+        Some((_, "delete" | "destroy" | "destroy_key" | "revoke" | "prune")) => "deletion",
+        Some((_, "fetch" | "list")) => "access",
         Some((_, "destroy_preview" | "destroy_statement")) => "info",
         _ => "change",
     }
