@@ -81,7 +81,11 @@ const fn left_by(code: ErrorCode) -> Leaves {
 }
 
 impl Ending {
+    /// Whether the route is a mutation's, and can end like this.
     fn can_come_to(self, endpoint: &Endpoint) -> bool {
+        if endpoint.action.is_none() || endpoint.method == "GET" {
+            return false;
+        }
         let (has_sid, has_body) = (endpoint.path.contains("{sid}"), endpoint.method == "POST");
         match self {
             UnreadableJson | NoText | TooManyParameters | SlowBody => has_body,
@@ -190,7 +194,7 @@ impl Ending {
             .form(&[("Type", "fcm"), ("Secret", "s")]);
         owner.send(with_key).await.json(201);
         let mut requests = Vec::new();
-        for endpoint in authenticated().filter(|endpoint| endpoint.action.is_some() && self.can_come_to(endpoint)) {
+        for endpoint in authenticated().filter(|endpoint| self.can_come_to(endpoint)) {
             let sid = credential_of(&owner).await;
             let path = endpoint.path.replace("{sid}", &sid);
             requests.push((endpoint, path));
