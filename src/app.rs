@@ -114,6 +114,7 @@ impl Application {
                 result = server.run(stop) => result,
                 never = vault.stay(presence) => match never {},
                 never = vault.keep_fresh() => match never {},
+                never = Box::pin(vault.keep_sealing()) => match never {},
                 never = vault.watch(), if is_watched => match never {},
             };
             vault.leave(presence).await;

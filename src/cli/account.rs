@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use super::instant::instant;
 use super::kek::Rate;
 use super::operator::{Operator, explain};
 use super::output::{Failure, Format, Output, line};
@@ -76,7 +76,7 @@ pub(super) enum Verb {
         accounts: Accounts,
         /// Make no new key of an account whose key was made at this time or later (RFC 3339, such as
         /// 2026-11-26T08:00:00Z), and only finish what was begun: the same command again goes on where it was interrupted.
-        #[arg(long, value_name = "TIME", value_parser = moment)]
+        #[arg(long, value_name = "TIME", value_parser = instant)]
         made_before: Option<OffsetDateTime>,
         #[command(flatten)]
         rate: Rate,
@@ -92,10 +92,6 @@ pub(super) struct Account {
     account_sid: AccountSid,
     #[command(flatten)]
     output: Output,
-}
-
-fn moment(text: &str) -> Result<OffsetDateTime, time::error::Parse> {
-    OffsetDateTime::parse(text, &Rfc3339)
 }
 
 /// One account, or all.

@@ -2,9 +2,11 @@
 
 mod account;
 mod api_key;
+mod audit;
 mod config;
 mod dev;
 mod healthcheck;
+mod instant;
 mod kek;
 mod migrate;
 mod operator;
@@ -58,6 +60,9 @@ enum Verb {
     /// Prepare for the loss of the root key, and come back from it.
     #[command(subcommand)]
     Recovery(recovery::Verb),
+    /// Verify, export and prune the audit trail, and sign what it was.
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// Ask the service that the settings describe whether it is alive.
     Healthcheck,
 }
@@ -92,6 +97,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::ApiKey(verb) => api_key::run(&settings()?, verb).await?,
         Verb::Kek(verb) => return kek::run(&settings()?, verb).await,
         Verb::Recovery(verb) => return recovery::run(&settings()?, verb).await,
+        Verb::Audit(verb) => return Box::pin(audit::run(settings, verb)).await,
         Verb::Healthcheck => healthcheck::run(&settings()?)?,
     }
     Ok(ExitCode::SUCCESS)

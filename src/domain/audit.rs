@@ -144,6 +144,7 @@ actions! {
     CredentialCreate = "credential.create",
     CredentialUpdate = "credential.update",
     CredentialDelete = "credential.delete",
+    AuditPrune = "audit.prune",
     AuditEventFetch = "audit_event.fetch",
     AuditEventList = "audit_event.list",
 }

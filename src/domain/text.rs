@@ -38,6 +38,9 @@ impl FriendlyName {
     }
 }
 
+const RFC_3339_MICROS: &[BorrowedFormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
 const ISO_8601_SECONDS: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
@@ -59,6 +62,14 @@ fn written(instant: OffsetDateTime, format: &[BorrowedFormatItem<'static>]) -> S
         .to_offset(time::UtcOffset::UTC)
         .format(format)
         // Formatting fails only for a component that the type does not have; these are all there.
+        .unwrap_or_default()
+}
+
+/// An instant to the microsecond, in UTC: `2026-11-25T19:40:11.274813Z` (RFC 3339).
+pub fn rfc_3339_micros(instant: OffsetDateTime) -> String {
+    instant
+        .to_offset(time::UtcOffset::UTC)
+        .format(RFC_3339_MICROS)
         .unwrap_or_default()
 }
 

@@ -144,6 +144,7 @@ impl From<&VaultError> for ErrorCode {
             | VaultError::StaleKeys
             | VaultError::RootKey(_)
             | VaultError::Crypto(_)
+            | VaultError::Trail(_)
             | VaultError::Interrupted => Self::Internal,
         }
     }

@@ -104,6 +104,18 @@ metrics! {
     audit_events: Labelled<Counter, 2> = counters("pushvault_audit_events_total", ["action", "outcome"]);
     /// Lines that could not be brought to where the log goes
     log_lines_lost: Labelled<Counter, 1> = counters_from_zero("pushvault_log_lines_lost_total", "sink", &Sink::ALL.map(Sink::name));
+    /// Audit events that wait to be sealed
+    audit_unsealed: Gauge = gauge("pushvault_audit_unsealed_events");
+    /// Seconds for which the oldest of them has waited
+    audit_seal_lag: Fraction = fraction("pushvault_audit_seal_lag_seconds");
+    /// Leaves that the newest checkpoint of the audit trail covers
+    audit_tree_size: Gauge = gauge("pushvault_audit_tree_size");
+    /// Seconds since it was made; it grows while nothing is recorded
+    audit_checkpoint_age: Fraction = fraction("pushvault_audit_checkpoint_age_seconds");
+    /// Audit events that this process sealed, by how they were found
+    audit_sealed: Labelled<Counter, 1> = counters_from_zero("pushvault_audit_sealed_total", "authenticity", &["authentic", "unsigned", "forged", "missing"]);
+    /// Times that this process could not seal
+    audit_seal_failures: Counter = counter("pushvault_audit_seal_failures_total");
     /// When the TLS certificate expires, in seconds since 1970
     tls_certificate_not_after: Labelled<Gauge, 0> = gauges("pushvault_tls_certificate_not_after_seconds", []);
     /// Times that changed files of TLS were taken over, or could not be

@@ -113,7 +113,7 @@ impl Vault {
         let Some(record) = self.store.destruction(scope).await? else {
             return Ok(None);
         };
-        let signer = self.signer(context).await?;
+        let signer = &self.signer;
         let issued = iso_8601(self.store.now().await?);
         let key = signer.public_key().spki();
         let note = signer.sign(&self.statement(scope.account_sid(), &record, &issued, &key))?;

@@ -12,6 +12,7 @@ use crate::domain::sid::AccountSid;
 use crate::domain::validation::ValidationError;
 use crate::kms::KmsError;
 use crate::store::StoreError;
+use crate::trail::TrailError;
 
 /// A refusal or a failure. `Display` is fit for a log line; the cause is in `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,9 @@ pub enum VaultError {
     /// An account cannot be destroyed, or is.
     #[error(transparent)]
     Destruction(#[from] DestructionError),
+    /// A text of the audit trail, or the trail itself, is not what it should be.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
     /// A task ended before its work was done.
     #[error("a background task ended early")]
     Interrupted,
@@ -123,6 +127,17 @@ impl From<KmsError> for VaultError {
             KmsError::Crypto(error) => Self::Crypto(error),
             KmsError::Provider(_) => Self::KeyProvider(error.into()),
             error => Self::RootKey(error.into()),
+        }
+    }
+}
+
+impl From<OpenError> for VaultError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Kms(error) => error.into(),
+            OpenError::Store(error) => error.into(),
+            OpenError::Crypto(error) => error.into(),
+            OpenError::Config(_) | OpenError::SchemaBehind(_) | OpenError::SchemaAltered(_) => Self::Interrupted,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::error::{OpenError, VaultError};
 use super::recovery::{BATCH, RecoveryProblem, batch_event, missing_copy, status};
+use super::signing::Signer;
 use super::vault::{Vault, require_current_schema};
 use super::verify::VerifyReport;
 use crate::config::{KekSettings, Settings};
@@ -44,10 +45,17 @@ impl Restoration {
         let store = Store::new(&settings.database, Arc::new(Metrics::new()))?;
         require_current_schema(&store).await?;
         let known = store.root_keys().await?;
+        let root = new_root_key(&settings.kek, &known).await?;
+        let deployment_id = store.deployment_id().await?;
+        // Where an earlier try took over, there is a key again that authenticates events.
+        if let Some(stored) = store.signing_key().await?.filter(|stored| stored.kek_id == *root.id()) {
+            let signer = Signer::unwrap(&root, &deployment_id, &stored).await?;
+            store.set_audit_key(signer.audit_key()?);
+        }
         Ok(Self {
-            root: new_root_key(&settings.kek, &known).await?,
-            deployment_id: store.deployment_id().await?,
             store,
+            root,
+            deployment_id,
         })
     }
 
@@ -72,7 +80,7 @@ impl Restoration {
         }
         self.take_over(context).await?;
         let account_keys = self.rewrap(context, key).await?;
-        let vault = Vault::open(settings, context).await.map_err(from_open)?;
+        let vault = Vault::open(settings, context).await?;
         let verified = vault.verify().await?;
         self.finish(context, account_keys, &verified).await?;
         Ok(RestoreReport {
@@ -130,6 +138,8 @@ impl Restoration {
                 .into());
             }
         }
+        let (signer, signing_key) = Signer::draw(&self.root, &self.deployment_id).await?;
+        let audit_key = signer.audit_key()?;
         let mut change = self.store.begin().await?;
         change.lock_root_keys().await?;
         change.give_up_primary_root_key().await?;
@@ -138,10 +148,12 @@ impl Restoration {
         } else {
             change.insert_root_key(&self.root.record(RootKeyState::Primary)).await?;
         }
+        change.insert_signing_key(&signing_key).await?;
+        change.authenticate_by(Arc::clone(&audit_key));
         let event = AuditEvent {
             target_sid: Some(self.root.id().to_string()),
             before: lost.map(|lost| json!({ "root_key": lost.kek_id.as_str() })),
-            after: Some(json!({ "root_key": self.root.id().as_str() })),
+            after: Some(json!({ "root_key": self.root.id().as_str(), "signing_key": signing_key.key_id })),
             ..AuditEvent::new(
                 context,
                 &AccountSid::deployment(),
@@ -149,7 +161,9 @@ impl Restoration {
                 Outcome::Success,
             )?
         };
-        Ok(change.commit(event).await?)
+        change.commit(event).await?;
+        self.store.set_audit_key(audit_key);
+        Ok(())
     }
 
     async fn rewrap(&self, context: &RequestContext, key: &RecoveryKey) -> Result<usize, VaultError> {
@@ -230,14 +244,5 @@ async fn new_root_key(settings: &KekSettings, known: &[RootKeyRecord]) -> Result
         Ok(root) if known.iter().any(|record| record.kek_id == *root.id()) => Ok(root),
         Err(error @ (KmsError::NotConfigured | KmsError::Unreadable { .. })) => Err(error),
         _ => RootKey::new(settings).await,
-    }
-}
-
-fn from_open(error: OpenError) -> VaultError {
-    match error {
-        OpenError::Kms(error) => error.into(),
-        OpenError::Store(error) => error.into(),
-        OpenError::Crypto(error) => error.into(),
-        OpenError::Config(_) | OpenError::SchemaBehind(_) | OpenError::SchemaAltered(_) => VaultError::Interrupted,
     }
 }

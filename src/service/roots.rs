@@ -1,6 +1,9 @@
 //! The configured root keys, held against those that the database knows.
 
+use serde_json::json;
+
 use super::error::OpenError;
+use super::signing::Signer;
 use crate::config::{KekSettings, Settings};
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::root_key::RootKeyState;
@@ -49,11 +52,16 @@ pub(super) async fn unlock_roots(
 
 async fn register_first(store: &Store, settings: &Settings, context: &RequestContext) -> Result<(), OpenError> {
     let first = RootKey::unlock(&settings.kek, &[]).await?;
+    // With the key that signs, so that there is no event which it does not authenticate.
+    let (signer, signing_key) = Signer::draw(&first, &store.deployment_id().await?).await?;
     let mut change = store.begin().await?;
-    // Another replica may be faster: its key must be ours then.
+    // Another replica may be faster: its keys must be ours then.
     if change.insert_root_key(&first.record(RootKeyState::Primary)).await? {
+        change.insert_signing_key(&signing_key).await?;
+        change.authenticate_by(signer.audit_key()?);
         let event = AuditEvent {
             target_sid: Some(first.id().to_string()),
+            after: Some(json!({ "signing_key": signing_key.key_id })),
             ..AuditEvent::new(
                 context,
                 &AccountSid::deployment(),

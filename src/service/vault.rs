@@ -1,7 +1,7 @@
 //! The facade: a database, the keys to it, and the door.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use moka::future::Cache;
 
@@ -9,6 +9,8 @@ use super::authn::Authenticator;
 use super::error::{OpenError, VaultError};
 use super::keyring::{Keyring, Patience};
 use super::readiness::Readiness;
+use super::sealing::Sealed;
+use super::signing::Signer;
 use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
 use crate::domain::credential::SecretMaterial;
@@ -22,6 +24,10 @@ use crate::telemetry::Traced as _;
 pub struct Vault {
     pub(super) store: Store,
     pub(super) keyring: Keyring,
+    /// Signs checkpoints and statements.
+    pub(super) signer: Signer,
+    /// What this process knows of the sealed trail.
+    pub(super) sealed: Mutex<Sealed>,
     pub(super) authenticator: Authenticator,
     pub(super) validation: ValidationMode,
     /// The look at readiness that is under way, if one is.
@@ -35,8 +41,11 @@ impl Vault {
         let metrics = Arc::new(Metrics::new());
         let store = Store::new(&settings.database, Arc::clone(&metrics))?;
         require_current_schema(&store).await?;
+        let keyring = Keyring::unlock(&store, settings, context, Arc::clone(&metrics)).await?;
         Ok(Self {
-            keyring: Keyring::unlock(&store, settings, context, Arc::clone(&metrics)).await?,
+            signer: Signer::open(&store, &keyring, context).await?,
+            sealed: Mutex::default(),
+            keyring,
             authenticator: Authenticator::new(
                 &settings.authentication,
                 settings.rate_limit.as_ref(),

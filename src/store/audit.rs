@@ -5,15 +5,26 @@ use sqlx::PgConnection;
 use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
 use crate::domain::sid::RequestSid;
+use crate::trail::{AuditKey, EventRecord};
 
-pub(super) async fn insert(connection: &mut PgConnection, event: &AuditEvent) -> Result<(), StoreError> {
+/// Writes an event down, with a MAC unless the key that makes it is lost.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    event: &AuditEvent,
+    key: Option<&AuditKey>,
+) -> Result<(), StoreError> {
+    let mac = key.map(|key| key.mac(&EventRecord::from(event)));
+    let mac = mac.transpose().map_err(|_| StoreError::Malformed("an audit event"))?;
     let context = &event.context;
     let changed_fields: Vec<String> = event.changed_fields.iter().map(|&name| name.to_owned()).collect();
     sqlx::query!(
         "insert into audit_events (
             account_sid, event_sid, actor_type, actor_sid, source_address, user_agent, request_sid, traceparent,
-            action, outcome, error_code, target_sid, target_version, changed_fields, before, after, envelope_digest
-        ) values ($1, $2, $3, $4, $5::text::inet, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            action, outcome, error_code, target_sid, target_version, changed_fields, before, after, envelope_digest, mac,
+            mac_key_id
+        ) values (
+            $1, $2, $3, $4, $5::text::inet, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+        )",
         event.account_sid.as_str(),
         event.event_sid.as_str(),
         context.actor.kind(),
@@ -31,6 +42,8 @@ pub(super) async fn insert(connection: &mut PgConnection, event: &AuditEvent) ->
         event.before,
         event.after,
         event.envelope_digest.as_ref().map(<[u8; 32]>::as_slice),
+        mac.as_ref().map(<[u8; 32]>::as_slice),
+        key.map(AuditKey::id),
     )
     .execute(connection)
     .await?;

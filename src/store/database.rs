@@ -1,8 +1,8 @@
 //! The pool of connections, and the questions that belong to no table.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -18,6 +18,7 @@ use super::unit_of_work::UnitOfWork;
 use crate::config::{ConfigError, DatabaseSettings};
 use crate::domain::audit::AuditEvent;
 use crate::metrics::Metrics;
+use crate::trail::AuditKey;
 
 /// How long to look for the reason why there was no connection in time.
 const EXPLANATION: Duration = Duration::from_secs(1);
@@ -29,6 +30,8 @@ pub struct Store {
     /// How often connections are given up because one of them would not write.
     renewals: Arc<DefaultDirectRateLimiter>,
     list_replica: Option<Arc<ListReplica>>,
+    /// What authenticates events; none before the root key is unlocked.
+    audit_key: Arc<RwLock<Option<Arc<AuditKey>>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -45,6 +48,7 @@ impl Store {
             pool: Arc::new(Pool::new(options, address)),
             renewals: Arc::new(RateLimiter::direct(Quota::per_second(NonZeroU32::MIN))),
             list_replica: ListReplica::new(settings, Arc::clone(&metrics))?.map(Arc::new),
+            audit_key: Arc::default(),
             metrics,
         })
     }
@@ -133,9 +137,19 @@ impl Store {
         read(self.pool()).await
     }
 
+    /// Authenticates events by this key from now on.
+    pub fn set_audit_key(&self, key: Arc<AuditKey>) {
+        *self.audit_key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    /// What authenticates events; none before the root key is unlocked.
+    fn audit_key(&self) -> Option<Arc<AuditKey>> {
+        self.audit_key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Begins a change.
     pub async fn begin(&self) -> Result<UnitOfWork, StoreError> {
-        UnitOfWork::begin(&self.pool(), Arc::clone(&self.metrics)).await
+        UnitOfWork::begin(&self.pool(), self.audit_key(), Arc::clone(&self.metrics)).await
     }
 
     /// Records an attempt that changed nothing: denied or failed.

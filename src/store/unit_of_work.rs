@@ -9,24 +9,37 @@ use super::{audit, audit_log};
 use crate::domain::audit::AuditEvent;
 use crate::metrics::Metrics;
 use crate::telemetry::Traced as _;
+use crate::trail::AuditKey;
 
 /// A change under way. Dropped without [`UnitOfWork::commit`], it leaves nothing behind.
 pub struct UnitOfWork {
     transaction: Transaction<'static, Postgres>,
+    audit_key: Option<Arc<AuditKey>>,
     metrics: Arc<Metrics>,
 }
 
 impl UnitOfWork {
-    pub(super) async fn begin(pool: &PgPool, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+    pub(super) async fn begin(
+        pool: &PgPool,
+        audit_key: Option<Arc<AuditKey>>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             transaction: pool.begin().statement("store.begin").await?,
+            audit_key,
             metrics,
         })
     }
 
+    /// Authenticates the event of this change by a key that is made in it.
+    pub fn authenticate_by(&mut self, key: Arc<AuditKey>) {
+        self.audit_key = Some(key);
+    }
+
     /// Records the event and makes the change durable, both or neither; then tells the log.
     pub async fn commit(mut self, event: AuditEvent) -> Result<(), StoreError> {
-        audit::insert(self.connection(), &event)
+        let key = self.audit_key.clone();
+        audit::insert(self.connection(), &event, key.as_deref())
             .statement("store.insert_audit_event")
             .await?;
         let committed = self.transaction.commit().statement("store.commit").await;

@@ -9,10 +9,15 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     aead,
     context::SigningKeyContext,
+    encoding::Fields,
     error::CryptoError,
     key::{KeyEncryptionKey, WrappedKey},
+    mac::MacKey,
     secret::Key256,
 };
+
+/// The domain tag of the key that authenticates audit events.
+const AUDIT_MAC_TAG: &str = "pushvault/v1/audit-mac";
 
 /// The byte that stands for Ed25519 in a signed note.
 const NOTE_ALGORITHM: u8 = 1;
@@ -59,6 +64,15 @@ impl SigningKey {
         SignaturePublicKey(self.pair().verifying_key().to_bytes())
     }
 
+    /// The key that authenticates audit events from the moment that they are written to the moment that a signed tree has
+    /// them.
+    ///
+    /// Formula: `HKDF-SHA-256(seed, info = field("pushvault/v1/audit-mac"))`, 64 bytes. Standard: RFC 5869. Ed25519 takes
+    /// the same seed through SHA-512 alone, so neither use tells anything of the other.
+    pub fn audit_mac_key(&self) -> Result<MacKey, CryptoError> {
+        MacKey::derive(&self.0, Fields::tagged(AUDIT_MAC_TAG).as_bytes())
+    }
+
     /// Signs a text as a signed note: the text, an empty line, and a line with the signature.
     ///
     /// Formula: `text ‖ "\n— " ‖ name ‖ " " ‖ base64(key hash ‖ Ed25519(text)) ‖ "\n"`. Standard:
@@ -95,6 +109,32 @@ impl SignaturePublicKey {
     #[must_use]
     pub fn id(&self, name: &str) -> String {
         format!("{name}+{}", HEXLOWER.encode(&self.note_hash(name)))
+    }
+
+    /// The verifier key under a name, as programs that verify signed notes take it: `name+hash+base64(01 ‖ key)`.
+    ///
+    /// Standard: the C2SP specification `signed-note`.
+    #[must_use]
+    pub fn verifier_key(&self, name: &str) -> String {
+        let key = [[NOTE_ALGORITHM].as_slice(), &self.0].concat();
+        format!("{}+{}", self.id(name), BASE64.encode(&key))
+    }
+
+    /// Reads what [`Self::verifier_key`] writes: the name and the key.
+    pub fn parse_verifier_key(text: &str) -> Result<(&str, Self), CryptoError> {
+        let (name, rest) = text.split_once('+').ok_or(CryptoError::KeyLength)?;
+        let (_, encoded) = rest.split_once('+').ok_or(CryptoError::KeyLength)?;
+        let key = BASE64.decode(encoded.as_bytes()).map_err(|_| CryptoError::KeyLength)?;
+        let key = key
+            .strip_prefix(&[NOTE_ALGORITHM])
+            .and_then(|key| <[u8; 32]>::try_from(key).ok())
+            .map(Self)
+            .ok_or(CryptoError::KeyLength)?;
+        if key.verifier_key(name) == text {
+            Ok((name, key))
+        } else {
+            Err(CryptoError::Authentication)
+        }
     }
 
     /// The key as a `SubjectPublicKeyInfo` in base64: what stands between the lines of a PEM file (RFC 8410).

@@ -1,9 +1,14 @@
 //! Signing keys, and the signed notes that they write.
 
 use data_encoding::{BASE64, HEXLOWER};
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use pushvault_crypto::{
-    AccountKeyContext, CryptoError, DeploymentId, KeyEncryptionKey, SigningKey, SigningKeyContext, WrappedKey,
+    AccountKeyContext, CryptoError, DeploymentId, KeyEncryptionKey, SignaturePublicKey, SigningKey, SigningKeyContext,
+    WrappedKey,
 };
+
+use sha2::Sha256;
 
 use crate::reference;
 
@@ -53,6 +58,39 @@ fn a_note_of_another_program_verifies_and_is_signed_in_the_same_way() {
     );
     assert_eq!(key.public_key().verify_note("PeterNeumann", &note), Ok(text));
     assert_eq!(key.sign_note("PeterNeumann", text).unwrap(), note);
+}
+
+#[test]
+fn a_verifier_key_is_read_as_it_is_written_and_no_other_text_is_one() {
+    // The verifier key in the documentation of Go's `sumdb/note`.
+    let text = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    let (name, key) = SignaturePublicKey::parse_verifier_key(text).unwrap();
+    assert_eq!((name, key.verifier_key(name).as_str()), ("PeterNeumann", text));
+    for other in [
+        "",
+        "PeterNeumann",
+        "PeterNeumann+c74f20a3",
+        "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+        "PeterNeumanN+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+        "PeterNeumann+c74f20a3+Ahpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10",
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW\n",
+    ] {
+        assert!(SignaturePublicKey::parse_verifier_key(other).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn the_key_of_audit_events_is_the_documented_one() {
+    let info = reference::field(b"pushvault/v1/audit-mac");
+    let mut key = [0; 64];
+    Hkdf::<Sha256>::new(None, known().expose())
+        .expand(&info, &mut key)
+        .unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(&[reference::field(b"tag"), reference::field(b"event")].concat());
+    let digest = known().audit_mac_key().unwrap().digest(&[b"tag", b"event"]);
+    assert_eq!(digest.as_slice(), mac.finalize().into_bytes().as_slice());
 }
 
 #[test]

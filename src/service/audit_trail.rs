@@ -1,0 +1,301 @@
+//! What is done with the sealed audit trail: verify, export, prove, prune.
+
+use std::io;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::error::VaultError;
+use super::vault::Vault;
+use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
+use crate::domain::sid::{AccountSid, EventSid};
+use crate::domain::text::rfc_3339_micros;
+use crate::store::{StoreError, StoredEvent, StoredLeaf};
+use crate::trail::{
+    Authenticity, Checkpoint, Entry, ExportFormat, ExportHeader, Finding, Hashes, Leaf, Problem, Proof, Verdict,
+    Verifier, VerifierKey, checkpoint_line, hashes_before, header_line, leaf_line, positions_of_edge, stray_line,
+};
+
+/// Leaves that are read at a time.
+const BATCH: u64 = 1000;
+
+/// Events in no leaf that are told of, at most.
+const MOST_STRAYS: i64 = 100;
+
+/// What the trail was found to be.
+pub struct TrailReport {
+    /// What was found.
+    pub verdict: Verdict,
+    /// The newest checkpoint.
+    pub newest: Option<Checkpoint>,
+    /// Why what waits could not be sealed before.
+    pub unsealed: Option<String>,
+    /// Checkpoints that were given and cover only what was pruned: nothing is left to hold them against.
+    pub too_old: usize,
+}
+
+/// Takes the lines of an export.
+pub(super) type Write<'a> = &'a mut (dyn FnMut(&Value) -> io::Result<()> + Send);
+
+impl Vault {
+    /// Seals what waits; then verifies every leaf, every hash and every checkpoint, and these checkpoints from elsewhere.
+    pub async fn verify_trail(&self, checkpoints: &[Checkpoint]) -> Result<TrailReport, VaultError> {
+        let unsealed = self.seal_if_it_fits().await?;
+        let first = self.store.pruned().await?;
+        let covered = self.store.audit_backlog().await?.tree_size;
+        let end = self.store.leaf_count().await?.max(u64::try_from(covered).unwrap_or(0));
+        let edge = self.store.hashes(&positions_of_edge(first)).await?;
+        let mut verifier = Verifier::new(first, &edge.at(&positions_of_edge(first))?)?;
+        let keys = self.verifier_keys().await?;
+        let (old, checkpoints): (Vec<_>, Vec<_>) = checkpoints.iter().partition(|given| given.size() < first);
+        for checkpoint in checkpoints {
+            hold(&mut verifier, Some(checkpoint), checkpoint.size(), &keys)?;
+        }
+        let mut from = first;
+        while from < end {
+            let to = end.min(from + BATCH);
+            for (size, note) in self.store.checkpoints_between(from, to).await? {
+                let checkpoint = Checkpoint::parse(&note)
+                    .ok()
+                    .filter(|checkpoint| checkpoint.size() == size);
+                // The newest one is signed by the key that is in use, or by somebody else.
+                let is_newest = i64::try_from(size) == Ok(covered) && unsealed.is_none();
+                let allowed = keys.get(..if is_newest { 1 } else { keys.len() }).unwrap_or_default();
+                hold(&mut verifier, checkpoint.as_ref(), size, allowed)?;
+            }
+            self.verify_leaves(&mut verifier, from, to).await?;
+            from = to;
+        }
+        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS).await? {
+            verifier.find_stray(account_sid, event_sid);
+        }
+        Ok(TrailReport {
+            verdict: verifier.finish(true),
+            newest: self.store.newest_checkpoint().await.ok().flatten(),
+            unsealed,
+            too_old: old.len(),
+        })
+    }
+
+    async fn verify_leaves(&self, verifier: &mut Verifier, from: u64, to: u64) -> Result<(), VaultError> {
+        let (entries, hashes) = self.entries(from, to).await?;
+        for entry in &entries {
+            let stored = verifier.take(entry)?;
+            if stored
+                .iter()
+                .any(|(position, hash)| hashes.get(*position) != Some(*hash))
+                && entry.hash.is_some()
+            {
+                verifier.find(Finding {
+                    leaf: Some(entry.index),
+                    account_sid: None,
+                    event_sid: None,
+                    problem: Problem::Hash,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the trail as an export, from the first event that is not from before a time.
+    pub async fn export_trail(
+        &self,
+        since: Option<OffsetDateTime>,
+        format: ExportFormat,
+        write: Write<'_>,
+    ) -> Result<Option<String>, VaultError> {
+        let unsealed = self.seal_if_it_fits().await?;
+        let newest = self.store.newest_checkpoint().await?.ok_or_else(nothing)?;
+        let pruned = self.store.pruned().await?;
+        let first = match since {
+            Some(since) => self.store.first_leaf_since(since).await?.unwrap_or(newest.size()),
+            None => pruned,
+        };
+        let first = first.clamp(pruned, newest.size());
+        let edge = self.store.hashes(&positions_of_edge(first)).await?;
+        let left = edge.at(&positions_of_edge(first))?;
+        let key = self.verifier_key();
+        let mut header = ExportHeader::new(format, key.name(), key.to_string(), first, &left);
+        header.is_everything = since.is_none();
+        write(&header_line(&header)).map_err(|error| not_written(&error))?;
+        let mut from = first;
+        while from < newest.size() {
+            let to = newest.size().min(from + BATCH);
+            let (entries, _) = self.entries(from, to).await?;
+            for entry in &entries {
+                write(&leaf_line(format, entry)?).map_err(|error| not_written(&error))?;
+            }
+            from = to;
+        }
+        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS).await? {
+            write(&stray_line(&account_sid, &event_sid)).map_err(|error| not_written(&error))?;
+        }
+        write(&checkpoint_line(&newest)).map_err(|error| not_written(&error))?;
+        Ok(unsealed)
+    }
+
+    /// Proves that an event is in the tree of the newest checkpoint.
+    pub async fn prove_event(&self, event_sid: &EventSid) -> Result<Proof, VaultError> {
+        self.seal().await?;
+        let index = self.store.leaf_of(event_sid).await?.ok_or(VaultError::NotFound)?;
+        let newest = self.store.newest_checkpoint().await?.ok_or_else(nothing)?;
+        let (entries, _) = self.entries(index, index + 1).await?;
+        let leaf = entries.into_iter().next().and_then(|entry| entry.leaf);
+        let leaf = leaf.ok_or(VaultError::NotFound)?.canonical()?;
+        let hashes = self.store.hashes(&Proof::positions(index, &newest)?).await?;
+        let proof = Proof::new(leaf, index, newest, &hashes)?;
+        if proof.holds() {
+            Ok(proof)
+        } else {
+            Err(VaultError::NotNow(format!(
+                "event {event_sid} is not the one that was sealed: run `pushvault audit verify`"
+            )))
+        }
+    }
+
+    /// Cuts off everything below the largest checkpoint that covers only events from before a time. What is cut off must be
+    /// whole until then. Answers how many leaves are gone by now, and how many events this cut off.
+    pub async fn prune_trail(
+        &self,
+        context: &RequestContext,
+        before: OffsetDateTime,
+    ) -> Result<(u64, u64), VaultError> {
+        self.require_keeper().await?;
+        let report = self.verify_trail(&[]).await?;
+        if !report.verdict.is_whole() || report.unsealed.is_some() {
+            return Err(VaultError::NotNow(
+                "the audit trail is not whole, and pruning would remove what shows it: run `pushvault audit verify`"
+                    .to_owned(),
+            ));
+        }
+        let pruned = self.store.pruned().await?;
+        let checkpoint = self.store.checkpoint_before(before).await?;
+        let checkpoint = checkpoint
+            .filter(|checkpoint| checkpoint.size() > pruned)
+            .ok_or_else(|| {
+                VaultError::NotNow(
+                    "no signed checkpoint covers only events from before that time: nothing to prune".to_owned(),
+                )
+            })?;
+        let (size, root) = (checkpoint.size(), checkpoint.root());
+        let mut event = AuditEvent::new(context, &AccountSid::deployment(), Action::AuditPrune, Outcome::Success)?;
+        let mut change = self.store.begin().await?;
+        let below = hashes_before(size);
+        let events = change
+            .prune(size, &positions_of_edge(size), below, &event.event_sid)
+            .await?;
+        event.after = Some(json!({
+            "tree_size": size,
+            "root_hash": root.to_string(),
+            "before": rfc_3339_micros(before),
+            "events": events,
+        }));
+        change.commit(event).await?;
+        Ok((size, events))
+    }
+
+    /// Seals what waits. Where the trail is not what its checkpoint says, that is answered: it is to be looked at all the
+    /// same.
+    async fn seal_if_it_fits(&self) -> Result<Option<String>, VaultError> {
+        match self.seal().await {
+            Ok(_) => Ok(None),
+            Err(VaultError::NotNow(reason)) => Ok(Some(reason)),
+            Err(VaultError::Store(error @ StoreError::Malformed(_))) => Ok(Some(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The keys whose signatures are known: that in use first.
+    async fn verifier_keys(&self) -> Result<Vec<VerifierKey>, VaultError> {
+        let in_use = self.verifier_key();
+        let mut keys = vec![in_use.clone()];
+        for key in self.store.public_keys().await? {
+            let key = key
+                .try_into()
+                .map_err(|_| StoreError::Malformed("signing_keys.public_key"))?;
+            let key = VerifierKey::of(in_use.name(), key);
+            if key != in_use {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The leaves from one index up to another, as they are found, and the hashes that are stored of them.
+    async fn entries(&self, from: u64, to: u64) -> Result<(Vec<Entry>, Hashes), VaultError> {
+        let leaves = self.store.leaves(from, to).await?;
+        let mut events = self.store.events(&leaves).await?;
+        let hashes = self
+            .store
+            .hashes_between(hashes_before(from), hashes_before(to))
+            .await?;
+        let mut leaves = leaves.into_iter().peekable();
+        let mut entries = Vec::new();
+        for index in from..to {
+            let leaf = leaves.next_if(|leaf| leaf.index == index);
+            let event = leaf
+                .as_ref()
+                .and_then(|leaf| events.remove(&(leaf.account_sid.clone(), leaf.event_sid.clone())));
+            entries.push(self.entry(index, leaf, event, &hashes)?);
+        }
+        Ok((entries, hashes))
+    }
+
+    fn entry(
+        &self,
+        index: u64,
+        leaf: Option<StoredLeaf>,
+        event: Option<StoredEvent>,
+        hashes: &Hashes,
+    ) -> Result<Entry, VaultError> {
+        let mut is_altered = false;
+        if let (Some(leaf), Some(event)) = (&leaf, &event)
+            && leaf.authenticity == Authenticity::Authentic
+        {
+            let key = self.signer.audit_key()?;
+            is_altered = match event.mac_key_id.as_deref() {
+                // By a key that is lost: nobody can check it any more.
+                Some(id) if id != key.id() => false,
+                _ => !key.fits(&event.record, event.mac.as_deref().unwrap_or_default())?,
+            };
+        }
+        Ok(Entry {
+            index,
+            hash: hashes.of_leaf(index),
+            leaf: leaf.map(|leaf| Leaf {
+                authenticity: leaf.authenticity,
+                account_sid: leaf.account_sid,
+                event_sid: leaf.event_sid,
+                event: event.map(|event| event.record),
+            }),
+            is_altered,
+        })
+    }
+}
+
+/// Holds the tree against a checkpoint, if one of the keys has signed it.
+fn hold(
+    verifier: &mut Verifier,
+    checkpoint: Option<&Checkpoint>,
+    size: u64,
+    keys: &[VerifierKey],
+) -> Result<(), VaultError> {
+    if let Some(checkpoint) = checkpoint.filter(|checkpoint| keys.iter().any(|key| checkpoint.is_signed_by(key))) {
+        return Ok(verifier.expect(checkpoint)?);
+    }
+    verifier.find(Finding {
+        leaf: Some(size.saturating_sub(1)),
+        account_sid: None,
+        event_sid: None,
+        problem: Problem::Signature { size },
+    });
+    Ok(())
+}
+
+fn nothing() -> VaultError {
+    VaultError::NotNow("nothing has been sealed yet: there is no checkpoint".to_owned())
+}
+
+fn not_written(error: &io::Error) -> VaultError {
+    VaultError::NotNow(format!("the export could not be written: {error}"))
+}

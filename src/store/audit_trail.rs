@@ -1,0 +1,385 @@
+//! The audit trail as it is stored: events, the leaves that they are, the hashes and the checkpoints of the tree.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use data_encoding::HEXLOWER;
+use sqlx::PgExecutor;
+use time::OffsetDateTime;
+
+use super::database::Store;
+use super::error::StoreError;
+use super::unit_of_work::UnitOfWork;
+use crate::domain::sid::EventSid;
+use crate::domain::text::rfc_3339_micros;
+use crate::trail::{Authenticity, Checkpoint, EventRecord, Hash, Hashes};
+
+/// An event as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// What it says.
+    pub record: EventRecord,
+    /// When, by the database.
+    pub occurred_at: OffsetDateTime,
+    /// Its MAC.
+    pub mac: Option<Vec<u8>>,
+    /// Whose MAC it is.
+    pub mac_key_id: Option<String>,
+}
+
+/// Which event is which leaf.
+#[derive(Debug, Clone)]
+pub struct StoredLeaf {
+    /// Where it is.
+    pub index: u64,
+    /// The event's account.
+    pub account_sid: String,
+    /// The event.
+    pub event_sid: String,
+    /// How it was found.
+    pub authenticity: Authenticity,
+}
+
+/// What waits to be sealed.
+#[derive(Debug, Clone, Copy)]
+pub struct Backlog {
+    /// How many events.
+    pub events: i64,
+    /// For how many seconds the oldest of them has waited.
+    pub seconds: f64,
+    /// How many leaves the newest checkpoint covers.
+    pub tree_size: i64,
+    /// How many seconds ago it was made.
+    pub checkpoint_age: Option<f64>,
+}
+
+impl Store {
+    /// What waits to be sealed, and how old the newest checkpoint is.
+    pub async fn audit_backlog(&self) -> Result<Backlog, StoreError> {
+        let row = sqlx::query!(
+            r#"select count(*) as "events!",
+                coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8 as "seconds!",
+                coalesce((select max(tree_size) from audit_checkpoints), 0) as "tree_size!",
+                (
+                    select extract(epoch from clock_timestamp() - created_at)::float8
+                    from audit_checkpoints order by tree_size desc limit 1
+                ) as checkpoint_age
+            from audit_unsealed"#
+        )
+        .fetch_one(&self.pool())
+        .await?;
+        Ok(Backlog {
+            events: row.events,
+            seconds: row.seconds,
+            tree_size: row.tree_size,
+            checkpoint_age: row.checkpoint_age,
+        })
+    }
+
+    /// The newest checkpoint.
+    pub async fn newest_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        let note = sqlx::query_scalar!("select note from audit_checkpoints order by tree_size desc limit 1")
+            .fetch_optional(&self.pool())
+            .await?;
+        note.map(|note| parse_checkpoint(&note)).transpose()
+    }
+
+    /// The checkpoints with more leaves than `after`, and no more than `to`: how many leaves each is said to have, and its
+    /// text as it stands there.
+    pub async fn checkpoints_between(&self, after: u64, to: u64) -> Result<Vec<(u64, String)>, StoreError> {
+        let rows = sqlx::query!(
+            "select tree_size, note from audit_checkpoints where tree_size > $1 and tree_size <= $2 order by tree_size",
+            signed(after)?,
+            signed(to)?,
+        )
+        .fetch_all(&self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| Ok((unsigned(row.tree_size)?, row.note)))
+            .collect()
+    }
+
+    /// The largest checkpoint all of whose leaves are of events before that time.
+    pub async fn checkpoint_before(&self, time: OffsetDateTime) -> Result<Option<Checkpoint>, StoreError> {
+        let note = sqlx::query_scalar!(
+            "select note from audit_checkpoints where tree_size <= coalesce(
+                (
+                    select min(leaf_index) from audit_leaves join audit_events using (account_sid, event_sid)
+                    where occurred_at >= $1
+                ),
+                9223372036854775807
+            ) order by tree_size desc limit 1",
+            time,
+        )
+        .fetch_optional(&self.pool())
+        .await?;
+        note.map(|note| parse_checkpoint(&note)).transpose()
+    }
+
+    /// The first leaf whose event is not from before that time; none if there is no such leaf.
+    pub async fn first_leaf_since(&self, time: OffsetDateTime) -> Result<Option<u64>, StoreError> {
+        let index = sqlx::query_scalar!(
+            "select min(leaf_index) from audit_leaves join audit_events using (account_sid, event_sid)
+            where occurred_at >= $1",
+            time,
+        )
+        .fetch_one(&self.pool())
+        .await?;
+        index.map(unsigned).transpose()
+    }
+
+    /// How many leaves were cut off on purpose.
+    pub async fn pruned(&self) -> Result<u64, StoreError> {
+        let size = sqlx::query_scalar!(r#"select coalesce(max(tree_size), 0) as "size!" from audit_prunings"#)
+            .fetch_one(&self.pool())
+            .await?;
+        unsigned(size)
+    }
+
+    /// How many leaves there are, by the largest index.
+    pub async fn leaf_count(&self) -> Result<u64, StoreError> {
+        let count = sqlx::query_scalar!(r#"select coalesce(max(leaf_index) + 1, 0) as "count!" from audit_leaves"#)
+            .fetch_one(&self.pool())
+            .await?;
+        unsigned(count)
+    }
+
+    /// The leaves from one index up to another, in order.
+    pub async fn leaves(&self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
+        let rows = sqlx::query!(
+            "select leaf_index, account_sid, event_sid, authenticity from audit_leaves
+            where leaf_index >= $1 and leaf_index < $2 order by leaf_index",
+            signed(from)?,
+            signed(to)?,
+        )
+        .fetch_all(&self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(StoredLeaf {
+                    index: unsigned(row.leaf_index)?,
+                    account_sid: row.account_sid,
+                    event_sid: row.event_sid,
+                    authenticity: parse_authenticity(&row.authenticity)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The leaf that an event is; none while it is none.
+    pub async fn leaf_of(&self, event_sid: &EventSid) -> Result<Option<u64>, StoreError> {
+        let index = sqlx::query_scalar!(
+            "select leaf_index from audit_leaves where event_sid = $1",
+            event_sid.as_str()
+        )
+        .fetch_optional(&self.pool())
+        .await?;
+        index.map(unsigned).transpose()
+    }
+
+    /// Events by account and SID.
+    pub async fn events(&self, leaves: &[StoredLeaf]) -> Result<HashMap<(String, String), StoredEvent>, StoreError> {
+        let keys = leaves
+            .iter()
+            .map(|leaf| (leaf.account_sid.clone(), leaf.event_sid.clone()));
+        events(&self.pool(), keys).await
+    }
+
+    /// The hashes at these positions, those that are there.
+    pub async fn hashes(&self, positions: &[u64]) -> Result<Hashes, StoreError> {
+        hashes(&self.pool(), positions).await
+    }
+
+    /// The hashes from one position up to another, those that are there.
+    pub async fn hashes_between(&self, from: u64, to: u64) -> Result<Hashes, StoreError> {
+        let rows = sqlx::query!(
+            "select position, hash from audit_hashes where position >= $1 and position < $2",
+            signed(from)?,
+            signed(to)?,
+        )
+        .fetch_all(&self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| Ok((unsigned(row.position)?, parse_hash(row.hash)?)))
+            .collect()
+    }
+
+    /// The public halves of all keys that have signed.
+    pub async fn public_keys(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        Ok(
+            sqlx::query_scalar!("select public_key from signing_keys order by created_at")
+                .fetch_all(&self.pool())
+                .await?,
+        )
+    }
+
+    /// Events that are no leaf and do not wait to become one: account and SID, some of them.
+    pub async fn stray_events(&self, limit: i64) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = sqlx::query!(
+            "select account_sid, event_sid from audit_events
+            where not exists (
+                select from audit_leaves
+                where audit_leaves.account_sid = audit_events.account_sid
+                    and audit_leaves.event_sid = audit_events.event_sid
+            ) and not exists (
+                select from audit_unsealed
+                where audit_unsealed.account_sid = audit_events.account_sid
+                    and audit_unsealed.event_sid = audit_events.event_sid
+            ) order by occurred_at, event_sid limit $1",
+            limit,
+        )
+        .fetch_all(&self.pool())
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.account_sid, row.event_sid)).collect())
+    }
+}
+
+impl UnitOfWork {
+    /// Cuts off the leaves below a checkpoint, their events, and the hashes that no proof of a later leaf needs.
+    pub async fn prune(
+        &mut self,
+        checkpoint: u64,
+        keep: &[u64],
+        below: u64,
+        event_sid: &EventSid,
+    ) -> Result<u64, StoreError> {
+        let (size, below) = (signed(checkpoint)?, signed(below)?);
+        let keep = keep
+            .iter()
+            .map(|&position| signed(position))
+            .collect::<Result<Vec<_>, _>>()?;
+        sqlx::query!(
+            "insert into audit_prunings (tree_size, hashes_below, event_sid) values ($1, $2, $3)",
+            size,
+            below,
+            event_sid.as_str(),
+        )
+        .execute(self.connection())
+        .await?;
+        let events = sqlx::query!(
+            "delete from audit_events using audit_leaves
+            where audit_leaves.account_sid = audit_events.account_sid
+                and audit_leaves.event_sid = audit_events.event_sid and leaf_index < $1",
+            size,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("delete from audit_leaves where leaf_index < $1", size)
+            .execute(self.connection())
+            .await?;
+        sqlx::query!(
+            "delete from audit_hashes where position < $1 and position <> all($2)",
+            below,
+            &keep
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "delete from audit_checkpoints where tree_size < $1 and not exists (
+                select from audit_prunings where audit_prunings.tree_size = audit_checkpoints.tree_size
+            )",
+            size
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(events.rows_affected())
+    }
+}
+
+pub(super) async fn events(
+    executor: impl PgExecutor<'_>,
+    keys: impl Iterator<Item = (String, String)>,
+) -> Result<HashMap<(String, String), StoredEvent>, StoreError> {
+    let (accounts, sids): (Vec<_>, Vec<_>) = keys.unzip();
+    let rows = sqlx::query!(
+        r#"select account_sid, event_sid, occurred_at, actor_type, actor_sid, host(source_address) as source_address,
+            user_agent, request_sid, traceparent, action, outcome, error_code, target_sid, target_version,
+            changed_fields, before, after, envelope_digest, mac, mac_key_id
+        from audit_events join unnest($1::text[], $2::text[]) as wanted (account_sid, event_sid)
+            using (account_sid, event_sid)"#,
+        &accounts,
+        &sids,
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let source_address = row.source_address.map(|address| address.parse::<IpAddr>());
+            let source_address = source_address
+                .transpose()
+                .map_err(|_| StoreError::Malformed("source_address"))?;
+            let record = EventRecord {
+                account_sid: row.account_sid.clone(),
+                action: row.action,
+                actor_sid: row.actor_sid,
+                actor_type: row.actor_type,
+                after: row.after,
+                before: row.before,
+                changed_fields: row.changed_fields,
+                envelope_digest: row.envelope_digest.map(|digest| HEXLOWER.encode(&digest)),
+                error_code: row.error_code,
+                event_sid: row.event_sid.clone(),
+                occurred_at: Some(rfc_3339_micros(row.occurred_at)),
+                outcome: row.outcome,
+                request_sid: row.request_sid,
+                source_address: source_address.map(|address| address.to_string()),
+                target_sid: row.target_sid,
+                target_version: row.target_version,
+                traceparent: row.traceparent,
+                user_agent: row.user_agent,
+            };
+            let stored = StoredEvent {
+                record,
+                occurred_at: row.occurred_at,
+                mac: row.mac,
+                mac_key_id: row.mac_key_id,
+            };
+            Ok(((row.account_sid, row.event_sid), stored))
+        })
+        .collect()
+}
+
+pub(super) async fn hashes(executor: impl PgExecutor<'_>, positions: &[u64]) -> Result<Hashes, StoreError> {
+    let positions = positions
+        .iter()
+        .map(|&position| signed(position))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = sqlx::query!(
+        "select position, hash from audit_hashes where position = any($1)",
+        &positions
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((unsigned(row.position)?, parse_hash(row.hash)?)))
+        .collect()
+}
+
+fn parse_hash(bytes: Vec<u8>) -> Result<Hash, StoreError> {
+    let hash = bytes.try_into();
+    hash.map(Hash).map_err(|_| StoreError::Malformed("audit_hashes.hash"))
+}
+
+pub(super) fn parse_checkpoint(note: &str) -> Result<Checkpoint, StoreError> {
+    Checkpoint::parse(note).map_err(|_| StoreError::Malformed("audit_checkpoints.note"))
+}
+
+pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Malformed("a number of the audit trail"))
+}
+
+pub(super) fn unsigned(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Malformed("a number of the audit trail"))
+}
+
+fn parse_authenticity(text: &str) -> Result<Authenticity, StoreError> {
+    [
+        Authenticity::Authentic,
+        Authenticity::Unsigned,
+        Authenticity::Forged,
+        Authenticity::Missing,
+    ]
+    .into_iter()
+    .find(|authenticity| authenticity.as_str() == text)
+    .ok_or(StoreError::Malformed("audit_leaves.authenticity"))
+}

@@ -1,0 +1,192 @@
+//! An event as it was written down, and the leaf that it is in the tree.
+
+use pushvault_crypto::{CryptoError, MacKey, SigningKey};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::TrailError;
+use super::tree::Hash;
+use crate::domain::audit::AuditEvent;
+use crate::domain::sid::RequestSid;
+
+/// The domain tag of the MAC of an event.
+const MAC_TAG: &[u8] = b"pushvault/v1/audit-event";
+
+/// An event as it is stored. What it has no value for is left out, so that a column which a later release adds changes
+/// nothing of earlier events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of audit_events, which docs/logging.md explains"
+)]
+pub struct EventRecord {
+    pub account_sid: String,
+    pub action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_sid: Option<String>,
+    pub actor_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_fields: Vec<String>,
+    /// In hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope_digest: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<i32>,
+    pub event_sid: String,
+    /// RFC 3339, UTC, microseconds; absent while the database has not yet said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<String>,
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_sid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_sid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_version: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+/// The key that authenticates events until they are sealed: it comes from the signing key.
+pub struct AuditKey {
+    id: String,
+    key: MacKey,
+}
+
+impl AuditKey {
+    /// The key that comes from the signing key of this id.
+    pub fn new(id: String, key: &SigningKey) -> Result<Self, CryptoError> {
+        Ok(Self {
+            id,
+            key: key.audit_mac_key()?,
+        })
+    }
+
+    /// The id of the signing key.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The MAC of an event.
+    pub fn mac(&self, event: &EventRecord) -> Result<[u8; 32], TrailError> {
+        Ok(self.key.digest(&[MAC_TAG, event.untimed()?.as_bytes()]))
+    }
+
+    /// Whether a MAC is that of the event.
+    pub fn fits(&self, event: &EventRecord, mac: &[u8]) -> Result<bool, TrailError> {
+        Ok(mac.len() == 32 && self.key.verify(&[MAC_TAG, event.untimed()?.as_bytes()], mac))
+    }
+}
+
+/// How an event was found when it became a leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authenticity {
+    /// Its MAC is right: a process with the root key wrote it, and nobody has changed it since.
+    Authentic,
+    /// It has no MAC that could be checked, and none was to be expected: it is of an earlier release, or of the time when
+    /// the root key was lost.
+    Unsigned,
+    /// It has no MAC or a wrong one, and should have a right one: somebody else wrote or changed it.
+    Forged,
+    /// The event was announced, and gone before it became a leaf.
+    Missing,
+}
+
+/// An event in its place in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    /// How it was found.
+    pub authenticity: Authenticity,
+    /// The account that it belongs to.
+    pub account_sid: String,
+    /// Its SID.
+    pub event_sid: String,
+    /// The event; none if it is not there any more.
+    pub event: Option<EventRecord>,
+}
+
+impl Authenticity {
+    /// The name as it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authentic => "authentic",
+            Self::Unsigned => "unsigned",
+            Self::Forged => "forged",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+impl EventRecord {
+    /// The bytes of the event: JSON in canonical form (RFC 8785).
+    pub fn canonical(&self) -> Result<String, TrailError> {
+        serde_json_canonicalizer::to_string(self).map_err(|_| TrailError::Event)
+    }
+
+    /// What the MAC of an event covers: all but the time, which only the database knows, and only when the event is in it.
+    fn untimed(&self) -> Result<String, TrailError> {
+        let untimed = Self {
+            occurred_at: None,
+            ..self.clone()
+        };
+        untimed.canonical()
+    }
+}
+
+impl From<&AuditEvent> for EventRecord {
+    fn from(event: &AuditEvent) -> Self {
+        let context = &event.context;
+        Self {
+            account_sid: event.account_sid.to_string(),
+            action: event.action.as_str().to_owned(),
+            actor_sid: context.actor.identifier().map(str::to_owned),
+            actor_type: context.actor.kind().to_owned(),
+            after: event.after.clone(),
+            before: event.before.clone(),
+            changed_fields: event.changed_fields.iter().map(|&name| name.to_owned()).collect(),
+            envelope_digest: event
+                .envelope_digest
+                .map(|digest| data_encoding::HEXLOWER.encode(&digest)),
+            error_code: event.outcome.error_code(),
+            event_sid: event.event_sid.to_string(),
+            occurred_at: None,
+            outcome: event.outcome.as_str().to_owned(),
+            request_sid: context.request_sid.as_ref().map(RequestSid::to_string),
+            source_address: context.source_address.map(|address| address.to_string()),
+            target_sid: event.target_sid.clone(),
+            target_version: event.target_version,
+            traceparent: context.traceparent.clone(),
+            user_agent: context.user_agent.clone(),
+        }
+    }
+}
+
+impl Leaf {
+    /// The bytes of the leaf: JSON in canonical form (RFC 8785) with how it was found and the event; of an event that was
+    /// gone, its SID and its account.
+    pub fn canonical(&self) -> Result<String, TrailError> {
+        let value = match &self.event {
+            Some(event) => json!({ "authenticity": self.authenticity, "event": event }),
+            None => json!({
+                "authenticity": self.authenticity,
+                "event": { "account_sid": self.account_sid, "event_sid": self.event_sid },
+            }),
+        };
+        serde_json_canonicalizer::to_string(&value).map_err(|_| TrailError::Event)
+    }
+
+    /// The hash of the leaf (RFC 6962, section 2.1): `SHA-256(00 ‖ bytes)`.
+    pub fn hash(&self) -> Result<Hash, TrailError> {
+        Ok(tlog_tiles::record_hash(self.canonical()?.as_bytes()))
+    }
+}

@@ -1,0 +1,23 @@
+//! The audit trail as a tree whose heads are signed: what a leaf is, how the tree grows, what a checkpoint and an export
+//! say, and how all of it is verified. Bytes in, bytes out: nothing here asks a database or knows a secret.
+
+mod checkpoint;
+mod error;
+mod event;
+mod export;
+mod ocsf;
+mod offline;
+mod proof;
+mod tree;
+mod verifier;
+
+pub use checkpoint::{Checkpoint, VerifierKey};
+pub use error::TrailError;
+pub use event::{AuditKey, Authenticity, EventRecord, Leaf};
+pub use export::{
+    ExportFormat, ExportHeader, ExportLine, ExportReader, checkpoint_line, header_line, leaf_line, stray_line,
+};
+pub use offline::{ExportVerdict, verify_export};
+pub use proof::Proof;
+pub use tree::{Hash, Hashes, Tree, hashes_before, positions_of_edge};
+pub use verifier::{Entry, Finding, Problem, Verdict, Verifier};

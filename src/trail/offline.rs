@@ -1,0 +1,76 @@
+//! Verifying an export, without the vault.
+
+use super::checkpoint::{Checkpoint, VerifierKey};
+use super::error::TrailError;
+use super::export::{ExportLine, ExportReader};
+use super::verifier::{Finding, Problem, Verdict, Verifier};
+
+/// What an export was found to be.
+pub struct ExportVerdict {
+    /// What was found.
+    pub verdict: Verdict,
+    /// The key that the checkpoints were held against.
+    pub key: VerifierKey,
+    /// The index of the first leaf.
+    pub first_leaf: u64,
+}
+
+/// Verifies an export line by line against the checkpoint in it, and against others. Where no key is given, the one in the
+/// export is taken: then it is for the reader to compare it with one that came another way.
+pub fn verify_export<E: From<TrailError>>(
+    mut lines: impl Iterator<Item = Result<String, E>>,
+    checkpoints: &[Checkpoint],
+    key: Option<VerifierKey>,
+) -> Result<ExportVerdict, E> {
+    let first_line = lines.next().ok_or(TrailError::Line(1))??;
+    let mut reader = ExportReader::new(&first_line)?;
+    let key = match key {
+        Some(key) => key,
+        None => VerifierKey::parse(&reader.header.key)?,
+    };
+    let first_leaf = reader.header.first_leaf;
+    let mut verifier = Verifier::new(first_leaf, &reader.left)?;
+    for checkpoint in checkpoints {
+        if checkpoint.is_signed_by(&key) && checkpoint.size() < first_leaf {
+            return Err(TrailError::Older {
+                size: checkpoint.size(),
+                first_leaf,
+            }
+            .into());
+        }
+        hold(&mut verifier, checkpoint, &key)?;
+    }
+    let mut is_covered = false;
+    for line in lines {
+        match reader.read(&line?)? {
+            ExportLine::Leaf(entry) => drop(verifier.take(&entry)?),
+            ExportLine::Stray(account_sid, event_sid) => verifier.find_stray(account_sid, event_sid),
+            ExportLine::Checkpoint(checkpoint) => {
+                hold(&mut verifier, &checkpoint, &key)?;
+                is_covered = true;
+            }
+        }
+    }
+    if !is_covered {
+        return Err(TrailError::Uncovered.into());
+    }
+    Ok(ExportVerdict {
+        verdict: verifier.finish(reader.header.is_everything),
+        key,
+        first_leaf,
+    })
+}
+
+fn hold(verifier: &mut Verifier, checkpoint: &Checkpoint, key: &VerifierKey) -> Result<(), TrailError> {
+    if checkpoint.is_signed_by(key) {
+        return verifier.expect(checkpoint);
+    }
+    let size = checkpoint.size();
+    verifier.find(Finding {
+        leaf: Some(size.saturating_sub(1)),
+        account_sid: None,
+        event_sid: None,
+        problem: Problem::Signature { size },
+    });
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The Merkle tree (RFC 6962), of which only the right edge is needed to grow it: full subtrees are stored, and read again
+//! for proofs.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use tlog_tiles::{HashReader, stored_hash_count, stored_hash_index, stored_hashes_for_record_hash, sub_tree_index};
+
+use super::error::TrailError;
+
+/// A hash of the tree.
+pub use tlog_tiles::Hash;
+
+/// Some hashes of a tree, by their positions.
+#[derive(Default, Clone)]
+pub struct Hashes(BTreeMap<u64, Hash>);
+
+/// A tree that grows: how large it is, and the hashes of its right edge.
+pub struct Tree {
+    size: u64,
+    edge: Hashes,
+}
+
+/// The positions of the hashes that make up the right edge of a tree: those of its largest full subtrees.
+pub fn positions_of_edge(size: u64) -> Vec<u64> {
+    sub_tree_index(0, size, Vec::new())
+}
+
+/// How many hashes are stored of a tree, and so the position of the first one of its next leaf.
+pub fn hashes_before(size: u64) -> u64 {
+    stored_hash_count(size)
+}
+
+impl Tree {
+    /// The tree without leaves.
+    pub fn empty() -> Self {
+        Self {
+            size: 0,
+            edge: Hashes::default(),
+        }
+    }
+
+    /// A tree of this size, with this right edge.
+    pub fn new(size: u64, edge: Hashes) -> Result<Self, TrailError> {
+        let tree = Self { size, edge };
+        // A hash that is not there is noticed now and not in the middle.
+        tree.root()?;
+        Ok(tree)
+    }
+
+    /// How many leaves there are.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The hash of the whole tree.
+    pub fn root(&self) -> Result<Hash, TrailError> {
+        Ok(tlog_tiles::tree_hash(self.size, &self.edge)?)
+    }
+
+    /// Adds a leaf; answers the hashes that are to be stored, with their positions.
+    pub fn push(&mut self, leaf: Hash) -> Result<Vec<(u64, Hash)>, TrailError> {
+        let first = stored_hash_index(0, self.size);
+        let stored: Vec<_> = (first..)
+            .zip(stored_hashes_for_record_hash(self.size, leaf, &self.edge)?)
+            .collect();
+        self.edge.0.extend(stored.iter().copied());
+        self.size += 1;
+        let edge = positions_of_edge(self.size);
+        self.edge.0.retain(|position, _| edge.contains(position));
+        Ok(stored)
+    }
+}
+
+impl Hashes {
+    /// The positions of the hashes that a computation asks for.
+    pub fn needed(
+        compute: impl FnOnce(&Positions) -> Result<Vec<Hash>, tlog_tiles::Error>,
+    ) -> Result<Vec<u64>, TrailError> {
+        let positions = Positions::default();
+        compute(&positions)?;
+        Ok(positions.0.into_inner())
+    }
+
+    /// The hash at a position.
+    pub fn get(&self, position: u64) -> Option<Hash> {
+        self.0.get(&position).copied()
+    }
+
+    /// The hash of a leaf.
+    pub fn of_leaf(&self, index: u64) -> Option<Hash> {
+        self.get(stored_hash_index(0, index))
+    }
+
+    /// The hashes at these positions, in their order.
+    pub fn at(&self, positions: &[u64]) -> Result<Vec<Hash>, TrailError> {
+        Ok(self.read_hashes(positions)?)
+    }
+}
+
+impl FromIterator<(u64, Hash)> for Hashes {
+    fn from_iter<I: IntoIterator<Item = (u64, Hash)>>(hashes: I) -> Self {
+        Self(hashes.into_iter().collect())
+    }
+}
+
+impl HashReader for Hashes {
+    fn read_hashes(&self, positions: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
+        let hash = |position| self.0.get(position).copied().ok_or(tlog_tiles::Error::IndexesNotInTree);
+        positions.iter().map(hash).collect()
+    }
+}
+
+/// Answers no hash, and notes which were asked for.
+#[derive(Default)]
+pub struct Positions(RefCell<Vec<u64>>);
+
+impl HashReader for Positions {
+    fn read_hashes(&self, positions: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
+        self.0.borrow_mut().extend(positions);
+        Ok(vec![Hash::default(); positions.len()])
+    }
+}
