@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 use crate::config::{ConfigError, Settings};
 use crate::domain::audit::RequestContext;
 use crate::http::{Admin, Server, ServerError};
-use crate::service::{OpenError, Presence, Vault};
+use crate::service::{OpenError, Presence, Publisher, Vault};
 use crate::store::{SchemaError, Store};
-use crate::telemetry::{OtlpError, Traces};
+use crate::telemetry::{OtlpError, PostError, Traces};
 use crate::tls::{Certificates, TlsError};
 
 /// A service that listens.
@@ -19,6 +19,7 @@ pub struct Application {
     server: Server,
     admin: Option<Admin>,
     traces: Option<Traces>,
+    publisher: Publisher,
     presence: Presence,
 }
 
@@ -40,6 +41,9 @@ pub enum StartError {
     /// There can be no traces.
     #[error(transparent)]
     Traces(#[from] OtlpError),
+    /// Checkpoints cannot be sent.
+    #[error("setting checkpoint.url")]
+    Checkpoint(#[from] PostError),
 }
 
 /// Why the schema was not brought up to date.
@@ -69,6 +73,7 @@ impl Application {
         let listen = settings.admin.listen;
         Ok(Self {
             admin: listen.map(|listen| Admin::bind(listen, &server)).transpose()?,
+            publisher: Publisher::new(&settings.checkpoint)?,
             presence: vault.enter().await,
             server,
             vault,
@@ -104,6 +109,7 @@ impl Application {
             server,
             admin,
             traces,
+            publisher,
             presence,
         } = self;
         let (at_the_end, end) = oneshot::channel::<()>();
@@ -115,6 +121,7 @@ impl Application {
                 never = vault.stay(presence) => match never {},
                 never = vault.keep_fresh() => match never {},
                 never = Box::pin(vault.keep_sealing()) => match never {},
+                never = Box::pin(vault.keep_publishing(publisher)) => match never {},
                 never = vault.watch(), if is_watched => match never {},
             };
             vault.leave(presence).await;

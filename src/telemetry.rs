@@ -3,6 +3,7 @@
 mod cause;
 mod lines;
 mod otlp;
+mod post;
 mod queue;
 mod records;
 mod resource;
@@ -24,6 +25,7 @@ use crate::config::{AuditSettings, LogFormat, LogSettings};
 pub use cause::chain;
 pub use lines::Stream;
 pub use otlp::OtlpError;
+pub use post::{PostError, Poster};
 pub use queue::end;
 pub use span::{RequestSpan, RequestStart, Traced, Tracer, carried, note, step};
 pub use traces::Traces;

@@ -31,15 +31,19 @@ mod style;
 
 /// A layer, and the layers that it may import; the kernel crate is below all of them. A new edge between layers is a
 /// change to this table, in the same commit.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["config", "metrics"]),
     ("metrics", &[]),
     ("kms", &["config", "domain", "metrics"]),
     ("tls", &["config", "metrics", "telemetry"]),
-    ("store", &["config", "domain", "metrics", "telemetry"]),
-    ("service", &["config", "domain", "kms", "metrics", "store", "telemetry"]),
+    ("trail", &["domain"]),
+    ("store", &["config", "domain", "metrics", "telemetry", "trail"]),
+    (
+        "service",
+        &["config", "domain", "kms", "metrics", "store", "telemetry", "trail"],
+    ),
     ("http", &["config", "domain", "metrics", "service", "telemetry", "tls"]),
     (
         "app",
@@ -48,6 +52,15 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("dev", &["app", "config", "domain", "http", "service"]),
     (
         "cli",
-        &["app", "config", "dev", "domain", "http", "service", "telemetry"],
+        &[
+            "app",
+            "config",
+            "dev",
+            "domain",
+            "http",
+            "service",
+            "telemetry",
+            "trail",
+        ],
     ),
 ];

@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod authentication;
+mod checkpoint;
 mod database;
 mod error;
 mod kek;
@@ -22,6 +23,7 @@ mod validation;
 pub use admin::AdminSettings;
 pub use audit::{AuditFile, AuditSettings, FileRotation};
 pub use authentication::AuthenticationSettings;
+pub use checkpoint::CheckpointSettings;
 pub use database::DatabaseSettings;
 pub use error::ConfigError;
 pub use kek::KekSettings;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::admin::AdminSettings;
 use super::audit::AuditSettings;
 use super::authentication::AuthenticationSettings;
+use super::checkpoint::CheckpointSettings;
 use super::database::DatabaseSettings;
 use super::error::ConfigError;
 use super::kek::{KEK, KekSettings, OTHER_KEK};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Where audit events are told of besides the audit trail.
     pub audit: AuditSettings,
+    /// Where signed checkpoints of the audit trail go.
+    pub checkpoint: CheckpointSettings,
     /// Where the spans of requests go; none when there are none.
     pub trace: Option<TraceSettings>,
     effective: Vec<(&'static str, String)>,
@@ -73,6 +76,7 @@ impl Settings {
             validation: raw.validation.check()?,
             log: raw.log.check()?,
             audit: raw.audit.check()?,
+            checkpoint: raw.checkpoint.check()?,
             trace: raw.trace.check()?,
         })
     }

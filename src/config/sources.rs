@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::admin::RawAdmin;
 use super::audit::RawAudit;
 use super::authentication::RawAuthentication;
+use super::checkpoint::RawCheckpoint;
 use super::database::RawDatabase;
 use super::error::ConfigError;
 use super::kek::{KEK, OTHER_KEK, RawKek};
@@ -37,6 +38,7 @@ pub(super) struct RawSettings {
     pub(super) validation: RawValidation,
     pub(super) log: RawLog,
     pub(super) audit: RawAudit,
+    pub(super) checkpoint: RawCheckpoint,
     pub(super) trace: RawTrace,
 }
 
@@ -77,6 +79,7 @@ impl RawSettings {
             self.validation.effective(),
             self.log.effective(),
             self.audit.effective(),
+            self.checkpoint.effective(),
             self.trace.effective(),
         ]
         .concat()

@@ -114,6 +114,10 @@ metrics! {
     audit_checkpoint_age: Fraction = fraction("pushvault_audit_checkpoint_age_seconds");
     /// Audit events that this process sealed, by how they were found
     audit_sealed: Labelled<Counter, 1> = counters_from_zero("pushvault_audit_sealed_total", "authenticity", &["authentic", "unsigned", "forged", "missing"]);
+    /// Whether the audit trail is what it was, as far as this process can see: its tree fits its newest checkpoint, and that the one published before; 1 or 0
+    audit_intact: Labelled<Gauge, 1> = gauges("pushvault_audit_trail_intact", ["check"]);
+    /// Times that a checkpoint could not be published
+    audit_publish_failures: Labelled<Counter, 1> = counters_from_zero("pushvault_audit_publish_failures_total", "sink", &["file", "url"]);
     /// Times that this process could not seal
     audit_seal_failures: Counter = counter("pushvault_audit_seal_failures_total");
     /// When the TLS certificate expires, in seconds since 1970

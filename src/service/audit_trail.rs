@@ -107,17 +107,24 @@ impl Vault {
         let unsealed = self.seal_if_it_fits().await?;
         let newest = self.store.newest_checkpoint().await?.ok_or_else(nothing)?;
         let pruned = self.store.pruned().await?;
-        let first = match since {
-            Some(since) => self.store.first_leaf_since(since).await?.unwrap_or(newest.size()),
-            None => pruned,
+        // It begins where a checkpoint ends: who has that one can hold the export against it.
+        let (first, before) = match since {
+            Some(since) => {
+                let leaf = self.store.first_leaf_since(since).await?.unwrap_or(newest.size());
+                let before = self.store.checkpoint_up_to(leaf).await?;
+                (before.as_ref().map_or(0, Checkpoint::size).max(pruned), before)
+            }
+            None => (pruned, None),
         };
-        let first = first.clamp(pruned, newest.size());
         let edge = self.store.hashes(&positions_of_edge(first)).await?;
         let left = edge.at(&positions_of_edge(first))?;
         let key = self.verifier_key();
         let mut header = ExportHeader::new(format, key.name(), key.to_string(), first, &left);
         header.is_everything = since.is_none();
         write(&header_line(&header)).map_err(|error| not_written(&error))?;
+        if let Some(before) = before.filter(|before| before.size() == first) {
+            write(&checkpoint_line(&before)).map_err(|error| not_written(&error))?;
+        }
         let mut from = first;
         while from < newest.size() {
             let to = newest.size().min(from + BATCH);
@@ -256,7 +263,8 @@ impl Vault {
             is_altered = match event.mac_key_id.as_deref() {
                 // By a key that is lost: nobody can check it any more.
                 Some(id) if id != key.id() => false,
-                _ => !key.fits(&event.record, event.mac.as_deref().unwrap_or_default())?,
+                None => true,
+                Some(_) => !key.fits(&event.record, event.mac.as_deref().unwrap_or_default())?,
             };
         }
         Ok(Entry {

@@ -200,6 +200,8 @@ impl Vault {
     }
 
     fn tell_of_sealing(&self, error: Option<VaultError>) {
+        let is_broken = matches!(error, Some(VaultError::NotNow(_) | VaultError::Store(_)));
+        self.metrics.audit_intact.of(["tree".into()]).set((!is_broken).into());
         let cause = error.map(|error| chain(&error));
         let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cause) = &cause {

@@ -84,6 +84,17 @@ impl Store {
         note.map(|note| parse_checkpoint(&note)).transpose()
     }
 
+    /// The largest checkpoint with no more leaves than this.
+    pub async fn checkpoint_up_to(&self, leaves: u64) -> Result<Option<Checkpoint>, StoreError> {
+        let note = sqlx::query_scalar!(
+            "select note from audit_checkpoints where tree_size <= $1 order by tree_size desc limit 1",
+            signed(leaves)?,
+        )
+        .fetch_optional(&self.pool())
+        .await?;
+        note.map(|note| parse_checkpoint(&note)).transpose()
+    }
+
     /// The checkpoints with more leaves than `after`, and no more than `to`: how many leaves each is said to have, and its
     /// text as it stands there.
     pub async fn checkpoints_between(&self, after: u64, to: u64) -> Result<Vec<(u64, String)>, StoreError> {

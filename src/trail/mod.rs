@@ -18,6 +18,6 @@ pub use export::{
     ExportFormat, ExportHeader, ExportLine, ExportReader, checkpoint_line, header_line, leaf_line, stray_line,
 };
 pub use offline::{ExportVerdict, verify_export};
-pub use proof::Proof;
+pub use proof::{Proof, consistency_positions, is_consistent};
 pub use tree::{Hash, Hashes, Tree, hashes_before, positions_of_edge};
 pub use verifier::{Entry, Finding, Problem, Verdict, Verifier};

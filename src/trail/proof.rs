@@ -18,6 +18,18 @@ pub struct Proof {
     pub checkpoint: Checkpoint,
 }
 
+/// The positions of the hashes that [`is_consistent`] needs.
+pub fn consistency_positions(older: &Checkpoint, newer: &Checkpoint) -> Result<Vec<u64>, TrailError> {
+    Hashes::needed(|positions| tlog_tiles::prove_tree(newer.size(), older.size(), positions))
+}
+
+/// Whether the tree of the newer checkpoint begins with that of the older one.
+pub fn is_consistent(older: &Checkpoint, newer: &Checkpoint, hashes: &Hashes) -> bool {
+    tlog_tiles::prove_tree(newer.size(), older.size(), hashes).is_ok_and(|proof| {
+        tlog_tiles::check_tree(&proof, newer.size(), newer.root(), older.size(), older.root()).is_ok()
+    })
+}
+
 impl Proof {
     /// The positions of the hashes that [`Self::new`] needs.
     pub fn positions(index: u64, checkpoint: &Checkpoint) -> Result<Vec<u64>, TrailError> {
@@ -49,7 +61,10 @@ impl Proof {
 
     /// The text, as other programs read it; the leaf itself is the extra data.
     pub fn text(&self) -> String {
-        let path = self.path.iter().fold(String::new(), |path, hash| path + &hash.to_string() + "\n");
+        let path = self
+            .path
+            .iter()
+            .fold(String::new(), |path, hash| path + &hash.to_string() + "\n");
         format!(
             "{FIRST_LINE}\nextra {}\nindex {}\n{path}\n{}",
             BASE64.encode(self.leaf.as_bytes()),

@@ -221,7 +221,7 @@ impl Verifier {
         if is_everything && self.first > 0 && !self.is_pruning_told {
             self.find(of_leaf(0, Problem::Unpruned));
         }
-        self.findings.sort_by_key(|finding| finding.leaf.unwrap_or(u64::MAX));
+        self.findings.sort_by_key(Finding::rank);
         Verdict {
             tree_size: there,
             checked: there.saturating_sub(self.first),
@@ -249,6 +249,17 @@ impl Verifier {
             .and_then(|after| after.get("tree_size"))
             .and_then(Value::as_u64);
         event.action == Action::AuditPrune.as_str() && event.outcome == "success" && size == Some(self.first)
+    }
+}
+
+impl Finding {
+    /// Where it comes among the others: by its leaf; what can only be narrowed down to some leaves, after those of them of
+    /// which it is known what is wrong.
+    fn rank(&self) -> (u64, bool) {
+        match self.problem {
+            Problem::Forked { size, .. } => (size.saturating_sub(1), true),
+            _ => (self.leaf.unwrap_or(u64::MAX), false),
+        }
     }
 }
 

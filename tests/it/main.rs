@@ -22,6 +22,7 @@ mod openapi;
 mod process;
 mod replicas;
 mod resource;
+mod sealed;
 mod smoke;
 mod tls;
 mod trail;

@@ -43,3 +43,5 @@ mod soak;
 mod standby;
 mod traces;
 mod upgrade;
+
+pub(crate) use support::wait_until;

@@ -18,6 +18,7 @@ pub(super) use dev::{DataDirectory, DevVault};
 pub(super) use pair::Pair;
 pub(super) use postgres::Postgres;
 pub(super) use processes::{Process, listening_ports};
-pub(super) use program::{Ended, PUSHVAULT, Program, Signal, clean, look_until, pushvault, run, wait_for, wait_until};
+pub(crate) use program::wait_until;
+pub(super) use program::{Ended, PUSHVAULT, Program, Signal, clean, look_until, pushvault, run, wait_for};
 pub(super) use runbook::{Runbook, Shell, Step};
 pub(super) use users::{nobody, readable, we_are_root, wrapped};

@@ -1,0 +1,160 @@
+//! Publishing checkpoints: the newest one goes to places that no operator of the database can reach. One that contradicts
+//! the one that was published before it never takes its place.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::error::VaultError;
+use super::vault::Vault;
+use crate::config::CheckpointSettings;
+use crate::telemetry::{Poster, chain};
+use crate::trail::{Checkpoint, consistency_positions, is_consistent};
+
+/// How often the newest checkpoint is looked for.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Where checkpoints go, and what is there.
+pub struct Publisher {
+    file: Option<PathBuf>,
+    url: Option<Poster>,
+    /// The newest checkpoint that was published, by this process or, as the file says, by one before it.
+    last: Option<Checkpoint>,
+    /// How many leaves that covers which the file has, and which the address has.
+    file_has: u64,
+    url_has: u64,
+    /// What was told to the log.
+    told: Option<String>,
+}
+
+/// Why a checkpoint was not published.
+#[derive(Debug, thiserror::Error)]
+enum Unpublished {
+    #[error("the newest checkpoint cannot be read")]
+    Vault(#[from] VaultError),
+    #[error("checkpoint.file holds something else than a checkpoint: move it away, and look who put it there")]
+    Foreign,
+    #[error("checkpoint.file cannot be read or written")]
+    File(#[source] io::Error),
+    #[error("checkpoint.url did not take the checkpoint")]
+    Url(#[source] crate::telemetry::PostError),
+    #[error(
+        "the audit trail contradicts the checkpoint that was published before: it was changed, cut off, or restored from \
+         before; see docs/runbooks.md, \"The audit trail is not whole\""
+    )]
+    Contradiction,
+}
+
+impl Publisher {
+    /// Makes ready to publish.
+    pub fn new(settings: &CheckpointSettings) -> Result<Self, crate::telemetry::PostError> {
+        Ok(Self {
+            file: settings.file.clone(),
+            url: settings.url.as_ref().map(|url| Poster::new(url.as_str())).transpose()?,
+            last: None,
+            file_has: 0,
+            url_has: 0,
+            told: None,
+        })
+    }
+}
+
+impl Vault {
+    /// Publishes the newest checkpoint, for as long as it is polled.
+    pub async fn keep_publishing(&self, mut publisher: Publisher) -> Infallible {
+        if publisher.file.is_none() && publisher.url.is_none() {
+            std::future::pending::<()>().await;
+        }
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let published = self.publish(&mut publisher).await;
+            let is_intact = !matches!(published, Err(Unpublished::Contradiction));
+            self.metrics.audit_intact.of(["published".into()]).set(is_intact.into());
+            let cause = published.err().map(|error| chain(&error));
+            if let Some(cause) = cause.as_ref().filter(|_| publisher.told != cause) {
+                tracing::error!(cause, "the checkpoint of the audit trail was not published");
+            }
+            publisher.told = cause;
+        }
+    }
+
+    async fn publish(&self, publisher: &mut Publisher) -> Result<(), Unpublished> {
+        if let (None, Some(file)) = (&publisher.last, &publisher.file) {
+            publisher.last = self.counted("file", read(file).await)?;
+            publisher.file_has = publisher.last.as_ref().map_or(0, Checkpoint::size);
+        }
+        let newest = self.store.newest_checkpoint().await.map_err(VaultError::from)?;
+        let Some(newest) = newest else {
+            return publisher
+                .last
+                .as_ref()
+                .map_or(Ok(()), |_| Err(Unpublished::Contradiction));
+        };
+        self.require_consistent(publisher.last.as_ref(), &newest).await?;
+        let size = newest.size();
+        // Whatever one of them does, the other has it.
+        let mut result = Ok(());
+        if let Some(file) = publisher.file.as_ref().filter(|_| publisher.file_has != size) {
+            let written = self.counted("file", write(file, newest.note()).await.map_err(Unpublished::File));
+            publisher.file_has = if written.is_ok() { size } else { publisher.file_has };
+            result = written;
+        }
+        if let Some(url) = publisher.url.as_ref().filter(|_| publisher.url_has != size) {
+            let posted = url.post("text/plain; charset=utf-8", newest.note().to_owned()).await;
+            let posted = self.counted("url", posted.map_err(Unpublished::Url));
+            publisher.url_has = if posted.is_ok() { size } else { publisher.url_has };
+            result = result.and(posted);
+        }
+        publisher.last = Some(newest);
+        result
+    }
+
+    /// The newest checkpoint is signed by the vault, and its tree has all that the one before has.
+    async fn require_consistent(&self, last: Option<&Checkpoint>, newest: &Checkpoint) -> Result<(), Unpublished> {
+        if !newest.is_signed_by(&self.verifier_key()) {
+            return Err(Unpublished::Contradiction);
+        }
+        let Some(last) = last else {
+            return Ok(());
+        };
+        let positions = consistency_positions(last, newest).map_err(|_| Unpublished::Contradiction)?;
+        let hashes = self.store.hashes(&positions).await.map_err(VaultError::from)?;
+        if is_consistent(last, newest, &hashes) {
+            Ok(())
+        } else {
+            Err(Unpublished::Contradiction)
+        }
+    }
+
+    fn counted<T>(&self, sink: &'static str, result: Result<T, Unpublished>) -> Result<T, Unpublished> {
+        if result.is_err() {
+            self.metrics.audit_publish_failures.of([sink.into()]).inc();
+        }
+        result
+    }
+}
+
+/// The checkpoint in the file; none where there is no file.
+async fn read(file: &Path) -> Result<Option<Checkpoint>, Unpublished> {
+    match tokio::fs::read_to_string(file).await {
+        Ok(text) => Checkpoint::parse(&text).map(Some).map_err(|_| Unpublished::Foreign),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Unpublished::File(error)),
+    }
+}
+
+/// Puts the checkpoint in the place of the one before: whoever reads the file sees one or the other.
+async fn write(file: &Path, note: &str) -> io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    let mut output = tokio::fs::File::create(&new).await?;
+    output.write_all(note.as_bytes()).await?;
+    output.sync_all().await?;
+    tokio::fs::rename(&new, file).await
+}

@@ -1,0 +1,122 @@
+//! The sealed audit trail: what is recorded becomes a leaf of the tree, and whatever is done to it by SQL is noticed.
+
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod export;
+mod prune;
+mod publish;
+mod sealing;
+mod tampering;
+
+use pushvault::service::TrailReport;
+use pushvault::trail::{Checkpoint, ExportFormat, ExportVerdict, Finding, TrailError, VerifierKey, verify_export};
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::harness::TestApp;
+
+/// The tables of the trail.
+pub(crate) const TABLES: [&str; 6] = [
+    "audit_events",
+    "audit_leaves",
+    "audit_hashes",
+    "audit_checkpoints",
+    "audit_prunings",
+    "audit_unsealed",
+];
+
+/// A service with some credentials of two accounts, whose events are sealed.
+async fn sealed_trail() -> TestApp {
+    let app = TestApp::spawn().await;
+    for name in ["a", "b", "a"] {
+        record(&app, name).await;
+    }
+    seal(&app);
+    app
+}
+
+/// Records a create.
+async fn record(app: &TestApp, account: &str) {
+    let form = [("Type", "fcm"), ("FriendlyName", "first"), ("Secret", "a secret")];
+    let request = app
+        .account(account)
+        .request(reqwest::Method::POST, "/v2/Credentials")
+        .header("user-agent", "twilio-python/9.13.0")
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .form(&form);
+    app.account(account).send(request).await.json(201);
+}
+
+/// Seals what is recorded, and answers the checkpoint.
+fn seal(app: &TestApp) -> Checkpoint {
+    app.vault(|vault| async move { vault.seal().await }).unwrap().unwrap()
+}
+
+/// Verifies the trail in the database, by a process that has just begun.
+fn verify(app: &TestApp, checkpoints: &[Checkpoint]) -> TrailReport {
+    app.replica(|vault| async move { vault.verify_trail(checkpoints).await })
+        .unwrap()
+}
+
+/// The trail as an export.
+fn export(app: &TestApp, since: Option<time::OffsetDateTime>, format: ExportFormat) -> Vec<String> {
+    app.replica(|vault| async move {
+        let mut lines = Vec::new();
+        let mut write = |line: &serde_json::Value| {
+            lines.push(line.to_string());
+            Ok(())
+        };
+        vault.export_trail(since, format, &mut write).await.unwrap();
+        lines
+    })
+}
+
+/// Verifies an export, without the vault.
+fn verify_lines(lines: &[String], checkpoints: &[Checkpoint], key: &VerifierKey) -> Result<ExportVerdict, TrailError> {
+    verify_export(
+        lines.iter().map(|line| Ok(line.clone())),
+        checkpoints,
+        Some(key.clone()),
+    )
+}
+
+fn key_of(app: &TestApp) -> VerifierKey {
+    app.vault(|vault| async move { vault.verifier_key() })
+}
+
+/// Does something to the tables as their owner, who can make the triggers look away.
+async fn by_sql(app: &TestApp, statements: &str) {
+    let mut script = String::new();
+    for word in ["disable", "enable"] {
+        for table in TABLES {
+            script += &format!("alter table {table} {word} trigger user;");
+        }
+        if word == "disable" {
+            script += statements;
+            script += ";";
+        }
+    }
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(&app.pool).await.unwrap();
+}
+
+/// The event that a leaf is.
+async fn event_at(app: &TestApp, leaf: i64) -> String {
+    sqlx::query("select event_sid from audit_leaves where leaf_index = $1")
+        .bind(leaf)
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
+        .get(0)
+}
+
+/// How many leaves there are.
+async fn leaves(app: &TestApp) -> i64 {
+    sqlx::query_scalar("select count(*) from audit_leaves")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
+}
+
+/// The first finding.
+fn first(findings: &[Finding]) -> &Finding {
+    findings.first().expect("something that is wrong")
+}

@@ -1,0 +1,142 @@
+//! Pruning: what is old goes, below a signed checkpoint, and what stays is still proven.
+
+use pushvault::domain::sid::EventSid;
+use pushvault::trail::{ExportFormat, Problem};
+use time::OffsetDateTime;
+
+use super::{by_sql, event_at, export, first, key_of, leaves, record, seal, sealed_trail, verify, verify_lines};
+use crate::harness::{TestApp, operator};
+
+fn prune(app: &TestApp, before: OffsetDateTime) -> Result<(u64, u64), String> {
+    app.vault(|vault| async move { vault.prune_trail(&operator(), before).await })
+        .map_err(|error| error.to_string())
+}
+
+async fn now(app: &TestApp) -> OffsetDateTime {
+    sqlx::query_scalar("select clock_timestamp()")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_is_pruned_is_gone_and_what_stays_is_proven_and_says_so() {
+    let app = sealed_trail().await;
+    let old = seal(&app);
+    let time = now(&app).await;
+    for _ in 0..3 {
+        record(&app, "b").await;
+    }
+    let kept = seal(&app);
+
+    let (size, events) = prune(&app, time).unwrap();
+
+    assert_eq!((size, events), (old.size(), old.size()));
+    // Three creates, and the event of the pruning.
+    assert_eq!(app.audit_count().await, 4);
+    let newest = seal(&app);
+    let report = verify(&app, &[kept.clone(), newest]);
+    assert!(report.verdict.is_whole(), "{:?}", report.verdict);
+    assert_eq!(report.verdict.checked, 4);
+    assert_eq!(
+        verify(&app, std::slice::from_ref(&old)).too_old,
+        0,
+        "a checkpoint at the cut still fits"
+    );
+    let lines = export(&app, None, ExportFormat::Jsonl);
+    let found = verify_lines(&lines, &[kept], &key_of(&app)).unwrap();
+    assert!(found.verdict.is_whole(), "{:?}", found.verdict);
+    for leaf in 6..leaves(&app).await + 6 {
+        let sid = EventSid::parse(&event_at(&app, leaf).await).unwrap();
+        assert!(
+            app.vault(|vault| async move { vault.prove_event(&sid).await })
+                .unwrap()
+                .holds()
+        );
+    }
+    let event = app.audit_trail().await.pop().unwrap();
+    assert_eq!(
+        (event.action.as_str(), event.outcome.as_str()),
+        ("audit.prune", "success")
+    );
+    assert_eq!(event.after.unwrap()["tree_size"], old.size());
+}
+
+#[tokio::test]
+async fn it_can_be_pruned_again_and_again_and_sealing_goes_on() {
+    let app = sealed_trail().await;
+    for round in 0..4 {
+        record(&app, "a").await;
+        let kept = seal(&app);
+        let (size, _) = prune(&app, now(&app).await).unwrap();
+        assert_eq!(size, kept.size(), "{round}");
+        let report = verify(&app, &[kept]);
+        assert!(report.verdict.is_whole(), "{round}: {:?}", report.verdict);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_pruned_where_no_checkpoint_is_old_enough_or_the_trail_is_not_whole() {
+    let app = sealed_trail().await;
+    let refusal = prune(&app, OffsetDateTime::UNIX_EPOCH).unwrap_err();
+    assert!(refusal.contains("nothing to prune"), "{refusal}");
+    let victim = event_at(&app, 2).await;
+    by_sql(
+        &app,
+        &format!("update audit_events set actor_sid = 'x' where event_sid = '{victim}'"),
+    )
+    .await;
+    let before = app.audit_count().await;
+    let refusal = prune(&app, now(&app).await).unwrap_err();
+    assert!(refusal.contains("not whole"), "{refusal}");
+    assert_eq!(app.audit_count().await, before);
+}
+
+#[tokio::test]
+async fn a_pruning_by_hand_that_no_event_tells_of_is_named() {
+    let app = sealed_trail().await;
+    let size = seal(&app).size();
+    record(&app, "a").await;
+    seal(&app);
+    let edge = pushvault::trail::positions_of_edge(size);
+    let edge = edge.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    by_sql(
+        &app,
+        &format!(
+            "insert into audit_prunings (tree_size, hashes_below, event_sid) values ({size}, {below}, 'AE');
+            delete from audit_events using audit_leaves where audit_leaves.event_sid = audit_events.event_sid
+                and leaf_index < {size};
+            delete from audit_leaves where leaf_index < {size};
+            delete from audit_hashes where position < {below} and position not in ({edge})",
+            below = pushvault::trail::hashes_before(size)
+        ),
+    )
+    .await;
+    let report = verify(&app, &[]);
+    assert_eq!(first(&report.verdict.findings).problem, Problem::Unpruned);
+    let lines = export(&app, None, ExportFormat::Jsonl);
+    let found = verify_lines(&lines, &[], &key_of(&app)).unwrap();
+    assert_eq!(first(&found.verdict.findings).problem, Problem::Unpruned);
+}
+
+#[tokio::test]
+async fn not_even_the_owner_removes_what_is_not_below_a_pruning() {
+    let app = sealed_trail().await;
+    for table in ["audit_events", "audit_leaves", "audit_hashes", "audit_checkpoints"] {
+        for statement in [format!("delete from {table}"), format!("truncate {table} cascade")] {
+            let refusal = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.clone()))
+                .execute(&app.pool)
+                .await
+                .unwrap_err();
+            assert!(refusal.to_string().contains("append-only"), "{statement}: {refusal}");
+        }
+    }
+    for statement in [
+        "update audit_leaves set authenticity = 'authentic'",
+        "update audit_hashes set hash = hash",
+        "update audit_checkpoints set note = note",
+    ] {
+        let refusal = sqlx::query(statement).execute(&app.pool).await.unwrap_err();
+        assert!(refusal.to_string().contains("append-only"), "{statement}: {refusal}");
+    }
+}
