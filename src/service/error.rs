@@ -137,6 +137,7 @@ impl From<OpenError> for VaultError {
             OpenError::Kms(error) => error.into(),
             OpenError::Store(error) => error.into(),
             OpenError::Crypto(error) => error.into(),
+            error @ OpenError::SigningKey(_) => Self::NotNow(error.to_string()),
             OpenError::Config(_) | OpenError::SchemaBehind(_) | OpenError::SchemaAltered(_) => Self::Interrupted,
         }
     }
@@ -160,6 +161,12 @@ pub enum OpenError {
     /// There is no root key, or not the right one.
     #[error(transparent)]
     Kms(#[from] KmsError),
+    /// The key that signs, and authenticates events, is not the one that was stored.
+    #[error(
+        "the signing key {0} does not unwrap here: its row in signing_keys was changed, or comes from another deployment; \
+         restore the row from a backup"
+    )]
+    SigningKey(String),
     /// The database does not answer.
     #[error("cannot open the vault")]
     Store(#[from] StoreError),

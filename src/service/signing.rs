@@ -55,12 +55,18 @@ impl Signer {
         };
         let signer = Self {
             name: name_of(deployment_id),
-            key: root.unwrap_signing_key(&stored.wrapped, &context).await?,
+            key: root
+                .unwrap_signing_key(&stored.wrapped, &context)
+                .await
+                .map_err(|error| match error {
+                    KmsError::Crypto(_) => OpenError::SigningKey(stored.key_id.clone()),
+                    error => error.into(),
+                })?,
         };
         if signer.id() == stored.key_id {
             Ok(signer)
         } else {
-            Err(StoreError::Malformed("signing_keys.key_id").into())
+            Err(OpenError::SigningKey(stored.key_id.clone()))
         }
     }
 

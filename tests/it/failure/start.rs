@@ -31,7 +31,7 @@ async fn a_migration_of_another_text_is_refused() {
 #[tokio::test]
 async fn a_root_key_that_the_database_no_longer_expects_is_not_ready() {
     let app = TestApp::spawn_with(migrated_database(), |_| {}).await;
-    sqlx::query("update root_keys set kek_id = 'kek_0000000000000000'")
+    sqlx::raw_sql("delete from signing_keys; update root_keys set kek_id = 'kek_0000000000000000'")
         .execute(&app.pool)
         .await
         .unwrap();
@@ -69,7 +69,10 @@ async fn the_first_start_registers_the_root_key_once_and_records_it() {
 #[tokio::test]
 async fn two_that_start_at_once_on_a_new_database_agree_on_one_root_key() {
     let app = TestApp::spawn().await;
-    sqlx::raw_sql("delete from root_keys").execute(&app.pool).await.unwrap();
+    sqlx::raw_sql("delete from signing_keys; delete from root_keys")
+        .execute(&app.pool)
+        .await
+        .unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| app.replica(|vault| async move { assert!(vault.readiness().await.is_ready()) }));
