@@ -4,12 +4,13 @@ DATA_DIR ?= ./.pushvault
 LISTEN ?= 127.0.0.1:8080
 CREDENTIALS ?= 2000
 SECONDS ?= 600
+BENCH_SECONDS ?= 10
 VERSIONS ?= 20000
 FUZZ_SECONDS ?= 20
 KILLS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults upgrade-test kms-test lint drill soak rotation-proof fuzz mutants sqlx postgres
+.PHONY: help run test faults upgrade-test kms-test lint drill soak bench rotation-proof fuzz mutants sqlx postgres
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -41,6 +42,11 @@ soak: postgres ## Load a release build with everything at once, and see what it 
 	cargo build --release --locked --bin pushvault
 	PUSHVAULT_SOAK_SECONDS="$(SECONDS)" PUSHVAULT_SOAK_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
 		cargo test --locked --test it process::soak -- --nocapture
+
+bench: postgres ## Measure what the audit trail costs those who write, on a release build (BENCH_SECONDS=…).
+	cargo build --release --locked --bin pushvault
+	PUSHVAULT_BENCH_SECONDS="$(BENCH_SECONDS)" PUSHVAULT_BENCH_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
+		cargo test --locked --test it process::bench -- --ignored --nocapture
 
 rotation-proof: postgres ## Rotate every key under load and kills, on a release build (VERSIONS=…, KILLS=…).
 	cargo build --release --locked --bin pushvault

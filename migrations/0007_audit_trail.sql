@@ -56,7 +56,7 @@ create table audit_checkpoints (
 -- What was cut off on purpose: the leaves below tree_size, and the hashes below hashes_below but for those that proofs of
 -- later leaves need.
 create table audit_prunings (
-    tree_size bigint primary key references audit_checkpoints,
+    tree_size bigint primary key,
     hashes_below bigint not null,
     event_sid text collate "C" not null,
     pruned_at timestamptz not null default clock_timestamp()

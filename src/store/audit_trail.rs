@@ -286,9 +286,7 @@ impl UnitOfWork {
         .execute(self.connection())
         .await?;
         sqlx::query!(
-            "delete from audit_checkpoints where tree_size < $1 and not exists (
-                select from audit_prunings where audit_prunings.tree_size = audit_checkpoints.tree_size
-            )",
+            "delete from audit_checkpoints where tree_size < $1",
             size
         )
         .execute(self.connection())

@@ -109,7 +109,6 @@ async fn an_account_is_destroyed_in_two_steps_and_both_are_recorded() {
         ("account.destroy", "failed"),
         ("account.destroy", "failed"),
         ("account.destroy", "success"),
-        ("signing_key.create", "success"),
         ("account.destroy_statement", "success"),
         ("account.activate", "failed"),
         ("account.rotate_token", "failed"),

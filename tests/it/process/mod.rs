@@ -13,6 +13,7 @@ mod load;
 mod support;
 
 mod admin_listener;
+mod bench;
 mod cli_accounts;
 mod cli_api_keys;
 mod cli_audit;

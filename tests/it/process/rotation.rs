@@ -55,11 +55,11 @@ async fn a_root_key_is_rotated_to_zero_and_the_old_one_is_needed_no_more() {
     let new = kek_id(&added);
     deployment
         .run(&["kek", "retire", &old])
-        .refused(1, &["2 key(s)", "kek rotate"]);
+        .refused(1, &["3 key(s)", "kek rotate"]);
     deployment.json(&["kek", "rotate"]);
     deployment
         .run(&["kek", "retire", &old])
-        .refused(1, &["2 key(s)", "kek rewrap"]);
+        .refused(1, &["3 key(s)", "kek rewrap"]);
     deployment
         .run(&["kek", "destroy", &old])
         .refused(1, &["replica(s) still have"]);

@@ -220,7 +220,7 @@ async fn a_destroyed_root_key_is_not_used_again_by_anything() {
     let old = kek_id(key_of(&deployment.json(&["kek", "list"]), "primary"));
     deployment
         .run(&["kek", "destroy", &old])
-        .refused(1, &["1 key(s) are wrapped under"]);
+        .refused(1, &["2 key(s) are wrapped under"]);
     deployment.json(&["kek", "rotate"]);
     deployment.json(&["kek", "rewrap"]);
     deployment

@@ -151,6 +151,8 @@ fn restore(first: &mut FirstVault, old: &Postgres, new: &Postgres, report: &mut 
     assert_wrong_key_is_refused(&shell);
     let step = runbook.next("versions_without_their_event");
     let trail = report.time("audit trail", || shell.run(&step));
+    let step = runbook.next("audit verify");
+    report.time("audit verify", || shell.run(&step));
 
     let step = runbook.next("pushvault serve");
     let (service, url) = report.time("start", || serve(&shell, &step));

@@ -56,6 +56,7 @@ async fn a_server_is_restored_to_the_moment_before_an_accident() {
     after.run(&restore.next("pushvault migrate"));
     after.run(&restore.next("kek verify"));
     after.run(&restore.next("versions_without_their_event"));
+    after.run(&restore.next("audit verify"));
     let copy = new.database("pushvault").await;
     before.assert_same(&Contents::of(&copy).await);
     let evidence = Evidence::collect(&copy, &after.path().join("root.key")).await;

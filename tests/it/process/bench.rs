@@ -1,0 +1,167 @@
+//! `make bench`: what the audit trail costs those who write, with sealing and without, on one busy account and on many.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pushvault::dev::cluster::Durability;
+use sqlx::{Connection as _, PgConnection};
+
+use super::load::tell;
+use super::support::{Caller, Deployment, Login, Postgres};
+
+/// Which program is measured, and for how many seconds each part is.
+const PROGRAM: &str = "PUSHVAULT_BENCH_PROGRAM";
+const VARIABLE: &str = "PUSHVAULT_BENCH_SECONDS";
+const SECONDS: u64 = 10;
+
+const WRITERS: usize = 16;
+
+/// Each part is measured so often, in turns, so that what else the machine does is spread over all of them.
+const ROUNDS: usize = 3;
+
+/// What becomes of the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trail {
+    /// They are rows of `audit_events` with a MAC, and nothing else.
+    Recorded,
+    /// They wait to be sealed, and nobody seals.
+    Waiting,
+    /// They are sealed every second.
+    Sealed,
+}
+
+const TRAILS: [Trail; 3] = [Trail::Recorded, Trail::Waiting, Trail::Sealed];
+
+impl Trail {
+    async fn begin(self, owner: &mut PgConnection) {
+        let word = if self == Self::Recorded { "disable" } else { "enable" };
+        let trigger = format!("alter table audit_events {word} trigger audit_events_queue");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&mut *owner).await.unwrap();
+        if self != Self::Sealed {
+            sqlx::query("select pg_advisory_lock(hashtextextended('audit_trail', 0))")
+                .execute(&mut *owner)
+                .await
+                .unwrap();
+        }
+    }
+
+    async fn end(self, owner: &mut PgConnection) {
+        sqlx::query("select pg_advisory_unlock_all()").execute(&mut *owner).await.unwrap();
+        // What waits is of no further use, and would be sealed in the next part.
+        let clean = "delete from audit_unsealed; analyze audit_events";
+        sqlx::raw_sql(clean).execute(&mut *owner).await.unwrap();
+    }
+}
+
+/// What one part came to: writes, and the time of each, sorted.
+#[derive(Default)]
+struct Measured {
+    seconds: f64,
+    times: Vec<Duration>,
+}
+
+impl Measured {
+    #[expect(clippy::cast_precision_loss, reason = "there are few")]
+    fn per_second(&self) -> f64 {
+        self.times.len() as f64 / self.seconds
+    }
+
+    fn quantile(&self, percent: usize) -> Duration {
+        self.times[(self.times.len() * percent / 100).min(self.times.len() - 1)]
+    }
+
+    fn add(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.times.extend(other.times);
+        self.times.sort_unstable();
+    }
+}
+
+/// Sixteen writers create credentials for so long, each as the account of its turn.
+async fn write(callers: &[Caller], duration: Duration) -> Measured {
+    let begin = Instant::now();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let caller = callers[writer % callers.len()].clone();
+            tokio::spawn(async move {
+                let mut times = Vec::new();
+                while begin.elapsed() < duration {
+                    let began = Instant::now();
+                    caller.register("bench").await;
+                    times.push(began.elapsed());
+                }
+                times
+            })
+        })
+        .collect();
+    let mut measured = Measured::default();
+    for writer in writers {
+        measured.times.extend(writer.await.unwrap());
+    }
+    measured.seconds = begin.elapsed().as_secs_f64();
+    measured.times.sort_unstable();
+    measured
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a benchmark: make bench"]
+async fn what_the_audit_trail_costs() {
+    let seconds = std::env::var(VARIABLE).map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
+    let server = Postgres::start(Durability::Full);
+    let deployment = Deployment::on(&server.url("bench"))
+        .with("RATE_LIMIT__ENABLED", "false")
+        .with("LOG__FILTER", "warn");
+    if let Some(program) = std::env::var_os(PROGRAM) {
+        deployment.use_program(Path::new(&program));
+    }
+    deployment.run(&["migrate"]).succeeded();
+    let accounts: Vec<Login> = (0..WRITERS).map(|_| deployment.create_account()).collect();
+    let service = deployment.serve();
+    let callers: Vec<_> = accounts.iter().map(|account| service.caller(account)).collect();
+    let mut owner = PgConnection::connect(deployment.setting("DATABASE__URL")).await.unwrap();
+    write(&callers, Duration::from_secs(2)).await;
+
+    let mut measured: Vec<[Measured; 2]> = TRAILS.iter().map(|_| Default::default()).collect();
+    for _ in 0..ROUNDS {
+        for (trail, of_trail) in TRAILS.iter().zip(&mut measured) {
+            for (callers, part) in [&callers[..1], &callers[..]].into_iter().zip(of_trail) {
+                trail.begin(&mut owner).await;
+                part.add(write(callers, Duration::from_secs(seconds)).await);
+                trail.end(&mut owner).await;
+            }
+        }
+    }
+
+    let base = [measured[0][0].per_second(), measured[0][1].per_second()];
+    tell("| events | accounts | creates/s | against recorded alone | median | 99th percentile |\n|---|---|---|---|---|---|");
+    for (trail, of_trail) in TRAILS.iter().zip(&measured) {
+        for ((accounts, part), base) in [1, WRITERS].iter().zip(of_trail).zip(base) {
+            tell(&format!(
+                "| {trail:?} | {accounts} | {:.0} | {:.3} | {:.1} ms | {:.1} ms |",
+                part.per_second(),
+                part.per_second() / base,
+                part.quantile(50).as_secs_f64() * 1000.0,
+                part.quantile(99).as_secs_f64() * 1000.0,
+            ));
+        }
+    }
+    let sealed = &measured[2];
+    let ratio = sealed[0].per_second() / sealed[1].per_second();
+    tell(&format!("one account against {WRITERS}, sealed: {ratio:.3}"));
+    verify(&deployment, &mut owner).await;
+    service.stop();
+}
+
+/// How fast a trail is exported and verified.
+async fn verify(deployment: &Deployment, owner: &mut PgConnection) {
+    // The parts that were not sealed left events that are in no leaf: they wait again, and are sealed now.
+    let requeue = "insert into audit_unsealed (account_sid, event_sid)
+        select account_sid, event_sid from audit_events on conflict do nothing";
+    let events = sqlx::raw_sql(requeue).execute(&mut *owner).await.unwrap().rows_affected();
+    for command in [["audit", "checkpoint"], ["audit", "verify"], ["audit", "export"]] {
+        let began = Instant::now();
+        deployment.run(&command).succeeded();
+        let took = began.elapsed().as_secs_f64();
+        tell(&format!("{} over {events} events: {took:.1} s", command.join(" ")));
+    }
+}
