@@ -26,6 +26,7 @@ mod restoration;
 mod root_keys;
 mod roots;
 mod sealing;
+mod signer;
 mod signing;
 mod validation;
 mod vault;

@@ -72,10 +72,10 @@ impl Vault {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let published = self.publish(&mut publisher).await;
-            let is_intact = !matches!(published, Err(Unpublished::Contradiction));
+            let result = self.publish(&mut publisher).await;
+            let is_intact = !matches!(result, Err(Unpublished::Contradiction));
             self.metrics.audit_intact.of(["published".into()]).set(is_intact.into());
-            let cause = published.err().map(|error| chain(&error));
+            let cause = result.err().map(|error| chain(&error));
             if let Some(cause) = cause.as_ref().filter(|_| publisher.told != cause) {
                 tracing::error!(cause, "the checkpoint of the audit trail was not published");
             }

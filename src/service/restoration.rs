@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::error::{OpenError, VaultError};
 use super::recovery::{BATCH, RecoveryProblem, batch_event, missing_copy, status};
-use super::signing::Signer;
+use super::signer::Signer;
 use super::vault::{Vault, require_current_schema};
 use super::verify::VerifyReport;
 use crate::config::{KekSettings, Settings};

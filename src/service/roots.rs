@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::error::OpenError;
-use super::signing::Signer;
+use super::signer::Signer;
 use crate::config::{KekSettings, Settings};
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::root_key::RootKeyState;

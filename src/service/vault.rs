@@ -10,7 +10,8 @@ use super::error::{OpenError, VaultError};
 use super::keyring::{Keyring, Patience};
 use super::readiness::Readiness;
 use super::sealing::Sealed;
-use super::signing::Signer;
+use super::signer::Signer;
+use super::signing::open_signer;
 use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
 use crate::domain::credential::SecretMaterial;
@@ -43,7 +44,7 @@ impl Vault {
         require_current_schema(&store).await?;
         let keyring = Keyring::unlock(&store, settings, context, Arc::clone(&metrics)).await?;
         Ok(Self {
-            signer: Signer::open(&store, &keyring, context).await?,
+            signer: open_signer(&store, &keyring, context).await?,
             sealed: Mutex::default(),
             keyring,
             authenticator: Authenticator::new(

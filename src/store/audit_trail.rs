@@ -285,12 +285,9 @@ impl UnitOfWork {
         )
         .execute(self.connection())
         .await?;
-        sqlx::query!(
-            "delete from audit_checkpoints where tree_size < $1",
-            size
-        )
-        .execute(self.connection())
-        .await?;
+        sqlx::query!("delete from audit_checkpoints where tree_size < $1", size)
+            .execute(self.connection())
+            .await?;
         Ok(events.rows_affected())
     }
 }

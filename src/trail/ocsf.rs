@@ -16,28 +16,8 @@ const CLASS: i32 = 6003;
 
 /// The event, with its place in the tree.
 pub(super) fn api_activity(event: &EventRecord, place: &Value) -> Result<Value, TrailError> {
-    let (activity, activity_name) = activity(&event.action);
-    let (status, status_name) = match event.outcome.as_str() {
-        "success" => (1, "Success"),
-        "unknown" => (0, "Unknown"),
-        _ => (2, "Failure"),
-    };
-    let mut mapped = Map::new();
+    let mut mapped = classification(event);
     let mut put = |name: &str, value: Value| mapped.insert(name.to_owned(), value);
-    put("activity_id", json!(activity));
-    put("activity_name", json!(activity_name));
-    put("category_uid", json!(6));
-    put("category_name", json!("Application Activity"));
-    put("class_uid", json!(CLASS));
-    put("class_name", json!("API Activity"));
-    put("type_uid", json!(CLASS * 100 + activity));
-    put("severity_id", json!(1));
-    put("status_id", json!(status));
-    put("status", json!(status_name));
-    if let Some(code) = event.error_code {
-        put("status_code", json!(code.to_string()));
-    }
-    put("status_detail", json!(event.outcome));
     if let Some(time) = &event.occurred_at {
         let time = OffsetDateTime::parse(time, &Rfc3339).map_err(|_| TrailError::Event)?;
         put(
@@ -89,6 +69,33 @@ pub(super) fn api_activity(event: &EventRecord, place: &Value) -> Result<Value, 
     // What it was mapped from, so that the export can be verified as the vault's own form can.
     put("raw_data", json!(event.canonical()?));
     Ok(Value::Object(mapped))
+}
+
+/// What kind of event it is, and how it ended.
+fn classification(event: &EventRecord) -> Map<String, Value> {
+    let (activity, activity_name) = activity(&event.action);
+    let (status, status_name) = match event.outcome.as_str() {
+        "success" => (1, "Success"),
+        "unknown" => (0, "Unknown"),
+        _ => (2, "Failure"),
+    };
+    let mut mapped = Map::new();
+    let mut put = |name: &str, value: Value| mapped.insert(name.to_owned(), value);
+    put("activity_id", json!(activity));
+    put("activity_name", json!(activity_name));
+    put("category_uid", json!(6));
+    put("category_name", json!("Application Activity"));
+    put("class_uid", json!(CLASS));
+    put("class_name", json!("API Activity"));
+    put("type_uid", json!(CLASS * 100 + activity));
+    put("severity_id", json!(1));
+    put("status_id", json!(status));
+    put("status", json!(status_name));
+    if let Some(code) = event.error_code {
+        put("status_code", json!(code.to_string()));
+    }
+    put("status_detail", json!(event.outcome));
+    mapped
 }
 
 /// The activity by the verb of the action.

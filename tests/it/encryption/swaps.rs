@@ -251,7 +251,10 @@ async fn the_rows_taken_into_another_deployment() {
     // The key that authenticates events is bound to the deployment too: no process starts with it.
     let refusal = populated.app.refusal(|_| {});
     assert!(refusal.contains("signing key"), "{refusal}");
-    sqlx::query("delete from signing_keys").execute(&populated.app.pool).await.unwrap();
+    sqlx::query("delete from signing_keys")
+        .execute(&populated.app.pool)
+        .await
+        .unwrap();
     populated.app.restart();
     let apn = populated.apn.clone();
     populated.update_is_refused("a", &apn, &[("Sandbox", "true")]).await;

@@ -36,7 +36,10 @@ impl Trail {
     async fn begin(self, owner: &mut PgConnection) {
         let word = if self == Self::Recorded { "disable" } else { "enable" };
         let trigger = format!("alter table audit_events {word} trigger audit_events_queue");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&mut *owner).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))
+            .execute(&mut *owner)
+            .await
+            .unwrap();
         if self != Self::Sealed {
             sqlx::query("select pg_advisory_lock(hashtextextended('audit_trail', 0))")
                 .execute(&mut *owner)
@@ -46,7 +49,10 @@ impl Trail {
     }
 
     async fn end(self, owner: &mut PgConnection) {
-        sqlx::query("select pg_advisory_unlock_all()").execute(&mut *owner).await.unwrap();
+        sqlx::query("select pg_advisory_unlock_all()")
+            .execute(&mut *owner)
+            .await
+            .unwrap();
         // What waits is of no further use, and would be sealed in the next part.
         let clean = "delete from audit_unsealed; analyze audit_events";
         sqlx::raw_sql(clean).execute(&mut *owner).await.unwrap();
@@ -61,9 +67,8 @@ struct Measured {
 }
 
 impl Measured {
-    #[expect(clippy::cast_precision_loss, reason = "there are few")]
     fn per_second(&self) -> f64 {
-        self.times.len() as f64 / self.seconds
+        f64::from(u32::try_from(self.times.len()).unwrap()) / self.seconds
     }
 
     fn quantile(&self, percent: usize) -> Duration {
@@ -86,9 +91,9 @@ async fn write(callers: &[Caller], duration: Duration) -> Measured {
             tokio::spawn(async move {
                 let mut times = Vec::new();
                 while begin.elapsed() < duration {
-                    let began = Instant::now();
+                    let start = Instant::now();
                     caller.register("bench").await;
-                    times.push(began.elapsed());
+                    times.push(start.elapsed());
                 }
                 times
             })
@@ -118,7 +123,9 @@ async fn what_the_audit_trail_costs() {
     let accounts: Vec<Login> = (0..WRITERS).map(|_| deployment.create_account()).collect();
     let service = deployment.serve();
     let callers: Vec<_> = accounts.iter().map(|account| service.caller(account)).collect();
-    let mut owner = PgConnection::connect(deployment.setting("DATABASE__URL")).await.unwrap();
+    let mut owner = PgConnection::connect(deployment.setting("DATABASE__URL"))
+        .await
+        .unwrap();
     write(&callers, Duration::from_secs(2)).await;
 
     let mut measured: Vec<[Measured; 2]> = TRAILS.iter().map(|_| Default::default()).collect();
@@ -133,7 +140,9 @@ async fn what_the_audit_trail_costs() {
     }
 
     let base = [measured[0][0].per_second(), measured[0][1].per_second()];
-    tell("| events | accounts | creates/s | against recorded alone | median | 99th percentile |\n|---|---|---|---|---|---|");
+    tell(
+        "| events | accounts | creates/s | against recorded alone | median | 99th percentile |\n|---|---|---|---|---|---|",
+    );
     for (trail, of_trail) in TRAILS.iter().zip(&measured) {
         for ((accounts, part), base) in [1, WRITERS].iter().zip(of_trail).zip(base) {
             tell(&format!(
@@ -157,7 +166,11 @@ async fn verify(deployment: &Deployment, owner: &mut PgConnection) {
     // The parts that were not sealed left events that are in no leaf: they wait again, and are sealed now.
     let requeue = "insert into audit_unsealed (account_sid, event_sid)
         select account_sid, event_sid from audit_events on conflict do nothing";
-    let events = sqlx::raw_sql(requeue).execute(&mut *owner).await.unwrap().rows_affected();
+    let events = sqlx::raw_sql(requeue)
+        .execute(&mut *owner)
+        .await
+        .unwrap()
+        .rows_affected();
     for command in [["audit", "checkpoint"], ["audit", "verify"], ["audit", "export"]] {
         let began = Instant::now();
         deployment.run(&command).succeeded();

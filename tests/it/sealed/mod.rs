@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod export;
+mod forgery;
 mod prune;
 mod publish;
 mod sealing;
@@ -13,6 +14,9 @@ use pushvault::trail::{Checkpoint, ExportFormat, ExportVerdict, Finding, TrailEr
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::harness::TestApp;
+
+/// The leaf that the tests harm, with events before and after it.
+const LEAF: i64 = 3;
 
 /// The tables of the trail.
 pub(crate) const TABLES: [&str; 6] = [
@@ -85,17 +89,26 @@ fn key_of(app: &TestApp) -> VerifierKey {
 
 /// Does something to the tables as their owner, who can make the triggers look away.
 async fn by_sql(app: &TestApp, statements: &str) {
-    let mut script = String::new();
-    for word in ["disable", "enable"] {
-        for table in TABLES {
-            script += &format!("alter table {table} {word} trigger user;");
-        }
-        if word == "disable" {
-            script += statements;
-            script += ";";
-        }
-    }
+    let triggers = |word: &str| {
+        TABLES
+            .map(|table| format!("alter table {table} {word} trigger user;"))
+            .concat()
+    };
+    let script = format!("{}{statements};{}", triggers("disable"), triggers("enable"));
     sqlx::raw_sql(AssertSqlSafe(script)).execute(&app.pool).await.unwrap();
+}
+
+/// Keeps a copy of the tables of the trail.
+async fn keep_tables(app: &TestApp) {
+    let copies = TABLES.map(|table| format!("create table kept_{table} as table {table};"));
+    by_sql(app, &copies.concat()).await;
+}
+
+/// Puts the copies in the place of what is there.
+async fn restore_tables(app: &TestApp) {
+    let removals = TABLES.map(|table| format!("delete from {table};"));
+    let copies = TABLES.map(|table| format!("insert into {table} select * from kept_{table};"));
+    by_sql(app, &(removals.concat() + &copies.concat())).await;
 }
 
 /// The event that a leaf is.

@@ -7,7 +7,7 @@ use pushvault::trail::Checkpoint;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{TABLES, by_sql, key_of, record, seal, verify};
+use super::{keep_tables, key_of, record, restore_tables, seal, verify};
 use crate::harness::{TestApp, migrated_database, with_admin};
 use crate::process::wait_until;
 
@@ -53,28 +53,14 @@ async fn a_trail_that_was_restored_from_before_never_replaces_the_checkpoint_in_
     let (mut app, _directory, file) = with_file().await;
     record(&app, "a").await;
     seal(&app);
-    let copies: String = TABLES
-        .iter()
-        .map(|table| format!("create table kept_{table} as table {table};"))
-        .collect();
-    by_sql(&app, &copies).await;
+    keep_tables(&app).await;
     record(&app, "a").await;
     let newest = seal(&app);
     wait_until("the file has it", async || {
         in_file(&file).is_some_and(|kept| kept.size() == newest.size())
     })
     .await;
-    let restored: String = TABLES
-        .iter()
-        .rev()
-        .map(|table| format!("delete from {table}; "))
-        .chain(
-            TABLES
-                .iter()
-                .map(|table| format!("insert into {table} select * from kept_{table}; ")),
-        )
-        .collect();
-    by_sql(&app, &restored).await;
+    restore_tables(&app).await;
     // A process that knows nothing of what was: the file alone remembers.
     app.restart();
     for _ in 0..3 {
