@@ -25,6 +25,7 @@ mod recovery;
 mod restoration;
 mod root_keys;
 mod roots;
+mod sealed;
 mod sealing;
 mod signer;
 mod signing;

@@ -30,14 +30,6 @@ const ROLLOUT: time::Duration = time::Duration::days(1);
 /// transaction lives.
 const LATE: time::Duration = time::Duration::hours(1);
 
-/// What this process knows of the sealed trail: the largest checkpoint that it has seen.
-#[derive(Default)]
-pub(super) struct Sealed {
-    newest: Option<Checkpoint>,
-    /// The last reason that it could not seal, as it was told to the log.
-    told: Option<String>,
-}
-
 /// What came of a turn.
 enum Turn {
     /// Another process has it.

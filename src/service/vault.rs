@@ -9,7 +9,7 @@ use super::authn::Authenticator;
 use super::error::{OpenError, VaultError};
 use super::keyring::{Keyring, Patience};
 use super::readiness::Readiness;
-use super::sealing::Sealed;
+use super::sealed::Sealed;
 use super::signer::Signer;
 use super::signing::open_signer;
 use crate::config::{Settings, ValidationMode};

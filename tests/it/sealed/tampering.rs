@@ -10,18 +10,18 @@ use super::{
 use crate::harness::TestApp;
 
 /// Verifies in the database and, by an export and the checkpoint from before, without it; both name this event first.
-fn both_name(app: &TestApp, checkpoint: &Checkpoint, leaf: i64, event_sid: &str, problem: Problem) {
+fn both_name(app: &TestApp, checkpoint: &Checkpoint, leaf: i64, event_sid: &str, problem: &Problem) {
     let report = verify(app, std::slice::from_ref(checkpoint));
     let found = first(&report.verdict.findings);
     assert_eq!(found.event_sid.as_deref(), Some(event_sid), "{:?}", report.verdict);
-    assert_eq!((found.leaf, &found.problem), (Some(leaf.try_into().unwrap()), &problem));
+    assert_eq!((found.leaf, &found.problem), (Some(leaf.try_into().unwrap()), problem));
 
     for format in [ExportFormat::Jsonl, ExportFormat::Ocsf] {
         let lines = export(app, None, format);
         let found = verify_lines(&lines, std::slice::from_ref(checkpoint), &key_of(app)).unwrap();
         let found = first(&found.verdict.findings);
         assert_eq!(found.event_sid.as_deref(), Some(event_sid), "{format:?}: {found:?}");
-        assert_eq!(found.problem, problem, "{format:?}");
+        assert_eq!(&found.problem, problem, "{format:?}");
     }
 }
 
@@ -117,7 +117,7 @@ async fn an_edited_event_is_named() {
         &format!("update audit_events set actor_sid = 'somebody' where event_sid = '{victim}'"),
     )
     .await;
-    both_name(&app, &checkpoint, LEAF, &victim, Problem::Changed);
+    both_name(&app, &checkpoint, LEAF, &victim, &Problem::Changed);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_deleted_row_is_named() {
     let checkpoint = seal(&app);
     let victim = event_at(&app, LEAF).await;
     by_sql(&app, &format!("delete from audit_events where event_sid = '{victim}'")).await;
-    both_name(&app, &checkpoint, LEAF, &victim, Problem::Removed);
+    both_name(&app, &checkpoint, LEAF, &victim, &Problem::Removed);
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn two_rows_that_were_swapped_are_named() {
         ),
     )
     .await;
-    both_name(&app, &checkpoint, LEAF, &one, Problem::Changed);
+    both_name(&app, &checkpoint, LEAF, &one, &Problem::Changed);
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn two_leaves_that_were_swapped_are_named() {
     )
     .await;
     let there_now = event_at(&app, LEAF).await;
-    both_name(&app, &checkpoint, LEAF, &there_now, Problem::Changed);
+    both_name(&app, &checkpoint, LEAF, &there_now, &Problem::Changed);
 }
 
 /// Inserts a copy of an event under another SID.
@@ -203,7 +203,7 @@ async fn a_row_that_was_inserted_is_named_when_it_is_sealed() {
         &checkpoint,
         next,
         &format!("AE{}", "f".repeat(32)),
-        Problem::Forged,
+        &Problem::Forged,
     );
 }
 
