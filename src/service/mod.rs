@@ -29,6 +29,7 @@ mod sealed;
 mod sealing;
 mod signer;
 mod signing;
+mod signing_key;
 mod validation;
 mod vault;
 mod verify;

@@ -1,14 +1,10 @@
-//! The signing key in use: made where there is none, wrapped anew when the root key is rotated.
+//! The signing key when the root key is rotated, and its public half.
 
-use pushvault_crypto::CryptoError;
-
-use super::error::{OpenError, VaultError};
-use super::keyring::Keyring;
+use super::error::VaultError;
 use super::signer::Signer;
+use super::signing_key::signing_event;
 use super::vault::Vault;
-use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
-use crate::domain::sid::AccountSid;
-use crate::store::{Store, StoreError};
+use crate::domain::audit::{Action, RequestContext};
 use crate::trail::VerifierKey;
 
 impl Vault {
@@ -39,44 +35,4 @@ impl Vault {
     pub fn verifier_key(&self) -> VerifierKey {
         self.signer.verifier_key()
     }
-}
-
-/// The key in use, by which the store authenticates events from then on. Where there is none, as in a database of an
-/// earlier release, it is made.
-pub(super) async fn open_signer(
-    store: &Store,
-    keyring: &Keyring,
-    context: &RequestContext,
-) -> Result<Signer, OpenError> {
-    let signer = match store.signing_key().await? {
-        Some(stored) => Signer::unwrap(keyring.root(&stored.kek_id)?, keyring.deployment_id(), &stored).await?,
-        None => make(store, keyring, context).await?,
-    };
-    store.set_audit_key(signer.audit_key()?);
-    Ok(signer)
-}
-
-async fn make(store: &Store, keyring: &Keyring, context: &RequestContext) -> Result<Signer, OpenError> {
-    let primary = store.primary_root_key().await?;
-    let primary = primary.ok_or(StoreError::Malformed("root_keys has no primary key"))?;
-    let (signer, wrapped) = Signer::draw(keyring.root(&primary)?, keyring.deployment_id()).await?;
-    let mut change = store.begin().await?;
-    if change.insert_signing_key(&wrapped).await? {
-        change.authenticate_by(signer.audit_key()?);
-        change
-            .commit(signing_event(context, Action::SigningKeyCreate, &wrapped.key_id)?)
-            .await?;
-        return Ok(signer);
-    }
-    // Another process was faster, and its key is the one.
-    drop(change);
-    let stored = store.signing_key().await?.ok_or(StoreError::StaleKey)?;
-    Signer::unwrap(keyring.root(&stored.kek_id)?, keyring.deployment_id(), &stored).await
-}
-
-fn signing_event(context: &RequestContext, action: Action, key_id: &str) -> Result<AuditEvent, CryptoError> {
-    Ok(AuditEvent {
-        target_sid: Some(key_id.to_owned()),
-        ..AuditEvent::new(context, &AccountSid::deployment(), action, Outcome::Success)?
-    })
 }

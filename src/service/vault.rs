@@ -11,7 +11,7 @@ use super::keyring::{Keyring, Patience};
 use super::readiness::Readiness;
 use super::sealed::Sealed;
 use super::signer::Signer;
-use super::signing::open_signer;
+use super::signing_key::open_signer;
 use crate::config::{Settings, ValidationMode};
 use crate::domain::audit::RequestContext;
 use crate::domain::credential::SecretMaterial;

@@ -46,6 +46,8 @@ enum Leaves {
     OneEvent(&'static [Ending]),
     /// One event: this ending of the other table shows it.
     OneEventOf(Simple),
+    /// One event: a test of `rights` shows it, for reads too.
+    OneEventBy(&'static str),
     /// None, for this reason.
     None(&'static str),
 }
@@ -63,6 +65,9 @@ const fn left_by(code: ErrorCode) -> Leaves {
         ]),
         ErrorCode::Unauthenticated => Leaves::OneEventOf(Simple::WrongToken),
         ErrorCode::Suspended => Leaves::OneEventOf(Simple::Suspended),
+        ErrorCode::Forbidden => {
+            Leaves::OneEventBy("every_role_gets_at_every_route_what_the_table_gives_it_and_no_more")
+        }
         ErrorCode::NotFound => Leaves::OneEventOf(Simple::NotFound),
         ErrorCode::MethodNotAllowed => {
             Leaves::None("nothing that there is was asked for: no route has an action for it")
@@ -248,6 +253,7 @@ async fn every_error_that_a_mutation_can_end_with_leaves_one_event_or_says_why_n
         match left_by(code) {
             Leaves::OneEvent(endings) => shown.extend(endings.iter().map(|&ending| (ending, code))),
             Leaves::OneEventOf(ending) => assert_eq!(ending.error_status(), code.status().as_u16(), "{ending:?}"),
+            Leaves::OneEventBy(test) => assert!(include_str!("rights.rs").contains(test), "{test}"),
             Leaves::None(reason) => assert!(reason.len() > 20, "{code:?} leaves no event, and nobody says why"),
         }
     }

@@ -8,13 +8,19 @@ use super::support::Deployment;
 use trial::{DONE, Outcome, Trial};
 
 const NOBODY: &str = "AC00000000000000000000000000000bad";
+const NO_EVENT: &str = "AE00000000000000000000000000000bad";
 const NO_KEY: &str = "SK00000000000000000000000000000bad";
 
 /// The verbs that change nothing, so that they leave nothing.
-const READS: [&str; 9] = [
+const READS: [&str; 14] = [
     "account list",
     "account show",
     "api-key list",
+    "audit checkpoint",
+    "audit export",
+    "audit key",
+    "audit prove",
+    "audit verify",
     "config check",
     "healthcheck",
     "kek list",
@@ -146,11 +152,7 @@ async fn destruction(trial: &mut Trial, account: &str) {
     trial
         .leaves(&confirm("000000000000"), &[("account.destroy", INVALID)])
         .await;
-    let destroyed = [
-        ("account.destroy", DONE),
-        ("signing_key.create", DONE),
-        ("account.destroy_statement", DONE),
-    ];
+    let destroyed = [("account.destroy", DONE), ("account.destroy_statement", DONE)];
     trial.leaves(&confirm(&code), &destroyed).await;
     trial.leaves(&destroy, &[("account.destroy_statement", DONE)]).await;
 }
@@ -225,6 +227,21 @@ async fn restoration(trial: &mut Trial) {
         .await;
 }
 
+/// What is pruned is gone; the last of it is the event that tells of it.
+async fn pruning(trial: &mut Trial) {
+    let prune = |before| ["audit", "prune", "--before", before];
+    trial.leaves(&prune("1970-01-01"), &[("audit.prune", NOT_NOW)]).await;
+    let events = trial.database.events_after(0).await.len();
+    let ended = trial.ends(&prune("2999-01-01"));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let left = trial.database.events_after(0).await;
+    assert_eq!(left.len(), 1, "{left:?}, of {events}");
+    assert_eq!(
+        (left[0].action.as_str(), left[0].outcome.as_str()),
+        ("audit.prune", "success")
+    );
+}
+
 async fn reads(trial: &mut Trial, account: &str) {
     let key = trial.file("recovery.key");
     for arguments in [
@@ -233,6 +250,11 @@ async fn reads(trial: &mut Trial, account: &str) {
         &["account", "show", NOBODY],
         &["api-key", "list", account],
         &["api-key", "list", NOBODY],
+        &["audit", "checkpoint"],
+        &["audit", "export"],
+        &["audit", "key"],
+        &["audit", "prove", NO_EVENT],
+        &["audit", "verify"],
         &["config", "check"],
         &["healthcheck"],
         &["kek", "list"],
@@ -262,6 +284,7 @@ async fn every_verb_leaves_its_events_done_and_refused_and_what_reads_leaves_non
     root_keys(&mut trial).await;
     restoration(&mut trial).await;
     reads(&mut trial, &account).await;
+    pruning(&mut trial).await;
 
     let others = OTHERS.map(|(verb, _)| verb.to_owned());
     let reads = READS.map(str::to_owned);

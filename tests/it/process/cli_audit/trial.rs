@@ -72,6 +72,14 @@ impl Trial {
         ended
     }
 
+    /// Runs a command; what it leaves is looked at elsewhere.
+    pub(super) fn ends(&mut self, arguments: &[&str]) -> Ended {
+        let ended = run(self.command(arguments));
+        let succeeded = ended.code == Some(0);
+        self.seen.entry(self.verb_of(arguments)).or_default().insert(succeeded);
+        ended
+    }
+
     /// Runs a command that reads, however it ends.
     pub(super) async fn leaves_nothing(&mut self, arguments: &[&str]) {
         let known = self.database.events_after(0).await.len();
