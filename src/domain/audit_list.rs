@@ -288,7 +288,7 @@ mod tests {
             (AuditFilter::set_actor_sid, &["root"]),
             (
                 AuditFilter::set_action,
-                &["credential.updated", "Credential.update", "credential"],
+                &["credential.updated", "Credential.update", "credentials"],
             ),
             (
                 AuditFilter::set_event_type,

@@ -8,7 +8,10 @@ use inputs::Inputs;
 pub(crate) use search::Canary;
 use search::assert_silent;
 
+use pushvault::trail::ExportFormat;
+
 use crate::harness::{Log, TestApp, dump};
+use crate::sealed::export;
 
 /// What those who run the service are told of it.
 async fn metrics(app: &TestApp) -> String {
@@ -40,6 +43,9 @@ async fn places(app: &TestApp, log: &Log) -> Vec<(&'static str, String)> {
         ("the tables, bytes as base64", base64.replace('\n', "")),
         ("the dump", dump(app.database.url())),
     ];
+    for format in [ExportFormat::Jsonl, ExportFormat::Ocsf] {
+        places.push(("the export of the audit trail", export(app, None, format).join("\n")));
+    }
     places.extend(Log::of_audit_places(&last.event_sid).await);
     places
 }

@@ -62,7 +62,7 @@ fn verify(app: &TestApp, checkpoints: &[Checkpoint]) -> TrailReport {
 }
 
 /// The trail as an export.
-fn export(app: &TestApp, since: Option<time::OffsetDateTime>, format: ExportFormat) -> Vec<String> {
+pub(crate) fn export(app: &TestApp, since: Option<time::OffsetDateTime>, format: ExportFormat) -> Vec<String> {
     app.replica(|vault| async move {
         let mut lines = Vec::new();
         let mut write = |line: &serde_json::Value| {

@@ -86,7 +86,9 @@ async fn prepare_statements(connection: &mut PoolConnection<Postgres>) {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let described: Value = serde_json::from_str(&text).unwrap();
         let sql = described["query"].as_str().unwrap();
-        if !(sql.contains("from audit_events") && sql.contains("order by occurred_at")) {
+        let is_page = sql.contains("from audit_events") && sql.contains("order by occurred_at");
+        // What is in no leaf is asked for by `audit verify`, of all accounts.
+        if !is_page || sql.contains("audit_leaves") {
             continue;
         }
         let types: Vec<_> = described["describe"]["parameters"]["Left"]
