@@ -190,3 +190,77 @@ impl Leaf {
         Ok(tlog_tiles::record_hash(self.canonical()?.as_bytes()))
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// An event as a later release will still have to read it.
+    const FROZEN: &str = r#"{"authenticity":"authentic","event":{"account_sid":"AC0123456789abcdef0123456789abcdef","action":"credential.update","actor_sid":"SK0123456789abcdef0123456789abcdef","actor_type":"api_key","after":{"friendly_name":"\"ü\"\n€","sandbox":false,"type":"apn"},"before":{"friendly_name":null,"sandbox":true,"type":"apn"},"changed_fields":["FriendlyName","Sandbox"],"envelope_digest":"00ff","event_sid":"AE0123456789abcdef0123456789abcdef","occurred_at":"2026-11-26T04:00:18.404633Z","outcome":"success","request_sid":"RQ0123456789abcdef0123456789abcdef","source_address":"2001:db8::1","target_sid":"CR0123456789abcdef0123456789abcdef","target_version":2,"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","user_agent":"curl/7.88.1"}}"#;
+
+    fn frozen() -> EventRecord {
+        EventRecord {
+            account_sid: "AC0123456789abcdef0123456789abcdef".to_owned(),
+            action: "credential.update".to_owned(),
+            actor_sid: Some("SK0123456789abcdef0123456789abcdef".to_owned()),
+            actor_type: "api_key".to_owned(),
+            after: Some(json!({ "type": "apn", "sandbox": false, "friendly_name": "\"ü\"\n€" })),
+            before: Some(json!({ "type": "apn", "sandbox": true, "friendly_name": null })),
+            changed_fields: vec!["FriendlyName".to_owned(), "Sandbox".to_owned()],
+            envelope_digest: Some("00ff".to_owned()),
+            error_code: None,
+            event_sid: "AE0123456789abcdef0123456789abcdef".to_owned(),
+            occurred_at: Some("2026-11-26T04:00:18.404633Z".to_owned()),
+            outcome: "success".to_owned(),
+            request_sid: Some("RQ0123456789abcdef0123456789abcdef".to_owned()),
+            source_address: Some("2001:db8::1".to_owned()),
+            target_sid: Some("CR0123456789abcdef0123456789abcdef".to_owned()),
+            target_version: Some(2),
+            traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+            user_agent: Some("curl/7.88.1".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_leaf_are_the_same_for_ever() {
+        let leaf = Leaf {
+            authenticity: Authenticity::Authentic,
+            account_sid: String::new(),
+            event_sid: String::new(),
+            event: Some(frozen()),
+        };
+        assert_eq!(leaf.canonical().unwrap(), FROZEN);
+        let read: Value = serde_json::from_str(FROZEN).unwrap();
+        let read: EventRecord = serde_json::from_value(read.get("event").unwrap().clone()).unwrap();
+        assert_eq!(read, frozen());
+    }
+
+    #[test]
+    fn the_mac_covers_every_field_but_the_time() {
+        let key = AuditKey::new("id".to_owned(), &SigningKey::from_slice(&[7; 32]).unwrap()).unwrap();
+        let mac = key.mac(&frozen()).unwrap();
+        let of_another_time = EventRecord {
+            occurred_at: Some("2026-11-26T05:00:00.000000Z".to_owned()),
+            ..frozen()
+        };
+        assert!(key.fits(&of_another_time, &mac).unwrap());
+        let whole = serde_json::to_value(frozen()).unwrap();
+        let mut changed = 0;
+        for (name, value) in whole.as_object().unwrap() {
+            let mut other = whole.clone();
+            let edited = match value {
+                Value::String(text) => json!(format!("{text}x")),
+                Value::Number(_) => json!(9),
+                Value::Array(_) => json!(["x"]),
+                _ => json!({}),
+            };
+            other.as_object_mut().unwrap().insert(name.clone(), edited);
+            let other: EventRecord = serde_json::from_value(other).unwrap();
+            assert_eq!(key.fits(&other, &mac).unwrap(), name == "occurred_at", "{name}");
+            changed += 1;
+        }
+        assert_eq!(changed, 17);
+        assert!(!key.fits(&frozen(), &mac[..31]).unwrap());
+    }
+}

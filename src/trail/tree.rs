@@ -121,3 +121,56 @@ impl HashReader for Positions {
         Ok(vec![Hash::default(); positions.len()])
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    /// The leaves and roots that logs of Certificate Transparency (RFC 6962) are tested with.
+    const LEAVES: [&str; 8] = [
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ];
+    const ROOTS: [&str; 8] = [
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ];
+
+    #[test]
+    fn the_tree_is_that_of_rfc_6962_whatever_size_it_is_taken_up_at() {
+        let mut stored = Hashes::default();
+        for (size, (leaf, root)) in (1..).zip(LEAVES.iter().zip(ROOTS)) {
+            // As a sealer does that knows nothing but what is stored.
+            let edge = positions_of_edge(size - 1)
+                .into_iter()
+                .map(|position| (position, stored.get(position).unwrap()));
+            let mut tree = Tree::new(size - 1, edge.collect()).unwrap();
+            let leaf = HEXLOWER.decode(leaf.as_bytes()).unwrap();
+            let hashes = tree.push(tlog_tiles::record_hash(&leaf)).unwrap();
+            assert_eq!(hashes[0].0, hashes_before(size - 1));
+            stored.0.extend(hashes);
+            assert_eq!(HEXLOWER.encode(&tree.root().unwrap().0), root, "{size}");
+            assert_eq!(stored.0.len(), usize::try_from(hashes_before(size)).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_tree_whose_edge_is_incomplete_is_none() {
+        assert!(Tree::new(3, Hashes::default()).is_err());
+    }
+}
