@@ -288,7 +288,7 @@ mod tests {
             (AuditFilter::set_actor_sid, &["root"]),
             (
                 AuditFilter::set_action,
-                &["credential.updated", "Credential.update", "credentials"],
+                &["credential.updated", "Credential.update", "credential"],
             ),
             (
                 AuditFilter::set_event_type,
@@ -315,10 +315,8 @@ mod tests {
             for value in values {
                 let refused = set(&mut AuditFilter::default(), "Name", value).unwrap_err();
                 assert_eq!(refused.parameter, "Name");
-                assert!(
-                    !refused.to_string().contains(&format!(" {value}")) || *value == " ",
-                    "{refused}"
-                );
+                let told = refused.to_string();
+                assert!(told.split([' ', ',', ':']).all(|word| word != *value), "{told}");
             }
         }
     }

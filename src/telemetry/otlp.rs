@@ -1,29 +1,15 @@
 //! The way to a collector: OTLP over HTTP, in protobuf.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, USER_AGENT};
-use hyper::{Request, StatusCode, Uri};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use prost::Message;
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::runtime::Runtime;
 
-/// How long the collector may take over one message.
-const DELIVERY_TIME: Duration = Duration::from_secs(5);
+use super::post::{PostError, Poster};
 
 /// A collector that is brought messages. All the work is done on the thread that calls, by a runtime of its own: a collector
 /// that hangs keeps neither a request nor the end of the process.
 pub(super) struct Collector {
     runtime: Runtime,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    uri: Uri,
+    poster: Poster,
 }
 
 /// Why nothing can be sent to a collector.
@@ -40,52 +26,14 @@ pub enum OtlpError {
     Runtime(#[source] std::io::Error),
 }
 
-/// Why a message was not delivered.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Undelivered {
-    #[error("the collector cannot be reached")]
-    Unreachable(#[from] hyper_util::client::legacy::Error),
-    #[error("the collector did not answer in time")]
-    Late(#[from] tokio::time::error::Elapsed),
-    #[error("the collector answered with status {0}")]
-    Refused(StatusCode),
-}
-
-impl Undelivered {
-    /// Whether the same message may be taken the next time.
-    pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreachable(_) | Self::Late(_) => true,
-            Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-        }
-    }
-}
-
 impl Collector {
     pub(super) fn new(setting: &'static str, endpoint: &str, path: &str) -> Result<Self, OtlpError> {
-        let uri = format!("{endpoint}{path}")
-            .parse()
-            .map_err(|_| OtlpError::Endpoint(setting))?;
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|_| OtlpError::Endpoint(setting))?;
-        let tls = if endpoint.starts_with("https:") {
-            tls.with_native_roots()
-                .map_err(|error| OtlpError::Roots(setting, error))?
-        } else {
-            tls.with_root_certificates(RootCertStore::empty())
-        };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.with_no_client_auth())
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let poster = Poster::new(&format!("{endpoint}{path}")).map_err(|error| match error {
+            PostError::Roots(error) => OtlpError::Roots(setting, error),
+            _ => OtlpError::Endpoint(setting),
+        })?;
         Ok(Self {
-            // Between two messages nobody looks after a connection.
-            client: Client::builder(TokioExecutor::new())
-                .pool_max_idle_per_host(0)
-                .build(connector),
-            uri,
+            poster,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -93,25 +41,8 @@ impl Collector {
         })
     }
 
-    pub(super) fn deliver(&self, message: &impl Message) -> Result<(), Undelivered> {
-        let mut request = Request::new(Full::new(Bytes::from(message.encode_to_vec())));
-        *request.method_mut() = hyper::Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            hyper::header::HeaderValue::from_static("application/x-protobuf"),
-        );
-        headers.insert(
-            USER_AGENT,
-            hyper::header::HeaderValue::from_static(concat!("pushvault/", env!("CARGO_PKG_VERSION"))),
-        );
-        let answer = self
-            .runtime
-            .block_on(async { tokio::time::timeout(DELIVERY_TIME, self.client.request(request)).await })??;
-        match answer.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(Undelivered::Refused(status)),
-        }
+    pub(super) fn deliver(&self, message: &impl Message) -> Result<(), PostError> {
+        let posted = self.poster.post("application/x-protobuf", message.encode_to_vec());
+        self.runtime.block_on(posted)
     }
 }

@@ -1,4 +1,4 @@
-//! Sends a text to an address, and wants nothing back but that it was taken.
+//! Sends a message to an address, and wants nothing back but that it was taken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 /// How long one sending may take.
 const POST_TIME: Duration = Duration::from_secs(5);
 
-/// An address that takes texts.
+/// An address that takes messages.
 pub struct Poster {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
 }
 
-/// Why a text was not taken. The address is not told: it may be what only its owner should know.
+/// Why a message was not taken. The address is not told: it may be what only its owner should know.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
     /// It is no address that can be asked.
@@ -32,14 +32,25 @@ pub enum PostError {
     #[error("for https, install CA certificates or name them with SSL_CERT_FILE")]
     Roots(#[source] std::io::Error),
     /// Nobody is there.
-    #[error("it cannot be reached")]
+    #[error("nobody can be reached there")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
     /// It takes too long.
-    #[error("it did not answer in time")]
+    #[error("there was no answer in time")]
     Late(#[from] tokio::time::error::Elapsed),
     /// It does not want it.
-    #[error("it answered with status {0}")]
+    #[error("the answer has status {0}")]
     Refused(StatusCode),
+}
+
+impl PostError {
+    /// Whether the same message may be taken the next time.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Late(_) => true,
+            Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+            Self::Address | Self::Roots(_) => false,
+        }
+    }
 }
 
 impl Poster {
@@ -59,6 +70,7 @@ impl Poster {
             .enable_http1()
             .build();
         Ok(Self {
+            // Between two messages nobody looks after a connection.
             client: Client::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(0)
                 .build(connector),
@@ -66,9 +78,9 @@ impl Poster {
         })
     }
 
-    /// Sends a text; it was taken if the answer is a success.
-    pub async fn post(&self, content_type: &'static str, text: String) -> Result<(), PostError> {
-        let mut request = Request::new(Full::new(Bytes::from(text)));
+    /// Sends a message; it was taken if the answer is a success.
+    pub async fn post(&self, content_type: &'static str, message: impl Into<Bytes>) -> Result<(), PostError> {
+        let mut request = Request::new(Full::new(message.into()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();

@@ -19,7 +19,8 @@ use opentelemetry_sdk::trace::{
 use tokio::sync::oneshot;
 
 use super::cause::chain;
-use super::otlp::{Collector, OtlpError, Undelivered};
+use super::otlp::{Collector, OtlpError};
+use super::post::PostError;
 use super::resource;
 use super::span::Tracer;
 use crate::config::TraceSettings;
@@ -102,7 +103,7 @@ impl SpanSender {
         })
     }
 
-    fn tell(&self, cause: &Undelivered, count: usize) {
+    fn tell(&self, cause: &PostError, count: usize) {
         let spans = self.undelivered.fetch_add(count, Ordering::Relaxed) + count;
         if self.telling.check().is_ok() {
             self.undelivered.store(0, Ordering::Relaxed);
