@@ -7,6 +7,8 @@ SECONDS ?= 600
 BENCH_SECONDS ?= 10
 VERSIONS ?= 20000
 FUZZ_SECONDS ?= 20
+# Most tests wait more than they compute.
+TEST_THREADS ?= $(shell expr 3 \* $$(getconf _NPROCESSORS_ONLN))
 KILLS ?= 50
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ run: postgres ## Run the vault with a Postgres of its own and an account ready t
 	cargo run --locked -- dev --data-dir "$(DATA_DIR)" --listen "$(LISTEN)"
 
 test: postgres ## Run all tests, on a real Postgres.
-	cargo test --workspace --locked
+	cargo test --workspace --locked -- --test-threads=$(TEST_THREADS)
 
 faults: postgres ## Measure what faults cost, and write the table in docs/operations.md.
 	PUSHVAULT_WRITE_TABLE=1 cargo test --locked --test it process::faults

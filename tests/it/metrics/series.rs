@@ -8,6 +8,7 @@ use pushvault::http::endpoints;
 
 use super::{LIST, is, is_same, scrape, value};
 use crate::harness::{TestApp, migrated_database, raw_request, with_admin};
+use crate::process::wait_until;
 
 /// Asserts that one series, and no other of its name, grew by so much.
 #[track_caller]
@@ -133,7 +134,17 @@ async fn a_head_that_cannot_be_read_is_counted_too() {
 #[tokio::test]
 async fn tokens_and_account_keys_are_found_in_memory_or_not() {
     let app = TestApp::spawn_with_admin().await;
+    let is_at_least_one = async |series: &str| value(&scrape(&app).await, series) >= 1.0;
+    wait_until("the channel is open", async || {
+        is_at_least_one("pushvault_key_channel_up").await
+    })
+    .await;
     let owner = app.account("a");
+    // What is told of a new account makes the vault forget; it must not come in the middle.
+    wait_until("it is told of", async || {
+        is_at_least_one("pushvault_key_channel_invalidations_total").await
+    })
+    .await;
     let before = scrape(&app).await;
 
     owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "k")]).await.json(201);
