@@ -67,7 +67,10 @@ async fn app_that_knows_a(kek: KekSettings) -> TestApp {
 /// A service whose database knows no root key any more: the next one to start there registers its own.
 async fn app_without_root_key() -> TestApp {
     let app = TestApp::spawn().await;
-    sqlx::raw_sql("delete from root_keys").execute(&app.pool).await.unwrap();
+    sqlx::raw_sql("delete from signing_keys; delete from root_keys")
+        .execute(&app.pool)
+        .await
+        .unwrap();
     app
 }
 
