@@ -71,9 +71,10 @@ pub(super) struct Verify {
     /// What `audit prove` printed. No database and no root key is needed.
     #[arg(long, value_name = "FILE", conflicts_with = "export")]
     proof: Option<PathBuf>,
-    /// The verifier key, or a file that holds it. Without one an export is held against the key that is in it.
+    /// The verifier key, or a file that holds it; the older one too, where the root key was lost meanwhile. Without one an
+    /// export is held against the key that is in it.
     #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    key: Vec<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -126,7 +127,11 @@ async fn export(settings: &Settings, since: Option<OffsetDateTime>, format: Form
 }
 
 async fn verify(settings: impl Fn() -> Result<Settings, ConfigError>, arguments: &Verify) -> Result<ExitCode, Failure> {
-    let key = arguments.key.as_deref().map(read_key).transpose()?;
+    let keys = arguments
+        .key
+        .iter()
+        .map(|key| read_key(key))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut checkpoints = Vec::new();
     for file in &arguments.checkpoint {
         let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
@@ -134,14 +139,24 @@ async fn verify(settings: impl Fn() -> Result<Settings, ConfigError>, arguments:
         checkpoints.extend(read);
     }
     let (is_whole, document) = if let Some(file) = &arguments.proof {
-        verify_proof(file, &checkpoints, key)?
+        verify_proof(file, &checkpoints, &keys)?
     } else if let Some(file) = &arguments.export {
-        let is_pinned = key.is_some();
+        let is_pinned = !keys.is_empty();
         let lines = open(file)?.lines().map(|line| line.map_err(Failure::from));
-        let found = verify_export(lines, &checkpoints, key)?;
+        let found = verify_export(lines, &checkpoints, &keys)?;
         let mut document = described(&found.verdict);
         document.insert("first_leaf".to_owned(), json!(found.first_leaf));
-        document.insert("key".to_owned(), json!(found.key.to_string()));
+        document.insert(
+            "key".to_owned(),
+            json!(
+                found
+                    .keys
+                    .iter()
+                    .map(VerifierKey::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            ),
+        );
         document.insert("key_given".to_owned(), json!(is_pinned));
         (found.verdict.is_whole(), Value::Object(document))
     } else {
@@ -161,28 +176,33 @@ async fn verify(settings: impl Fn() -> Result<Settings, ConfigError>, arguments:
 }
 
 /// A proof holds when its path leads to the root of a checkpoint that the key has signed.
-fn verify_proof(file: &Path, checkpoints: &[Checkpoint], key: Option<VerifierKey>) -> Result<(bool, Value), Failure> {
-    let key = key.ok_or("a proof needs --key: give the verifier key, as `pushvault audit key` prints it")?;
+fn verify_proof(file: &Path, checkpoints: &[Checkpoint], keys: &[VerifierKey]) -> Result<(bool, Value), Failure> {
+    if keys.is_empty() {
+        return Err("a proof needs --key: give the verifier key, as `pushvault audit key` prints it".into());
+    }
     let mut text = String::new();
     open(file)?.read_to_string(&mut text)?;
     let proof = Proof::parse(&text)?;
     let is_same = |kept: &Checkpoint| kept.size() != proof.checkpoint.size() || kept.root() == proof.checkpoint.root();
-    let problem = if !proof.checkpoint.is_signed_by(&key) {
+    let leaf: Value = serde_json::from_str(&proof.leaf)?;
+    let authenticity = leaf.get("authenticity").and_then(Value::as_str);
+    let problem = if !keys.iter().any(|key| proof.checkpoint.is_signed_by(key)) {
         Some("the checkpoint is not signed by the key: it is forged")
     } else if !proof.holds() {
         Some("the event is not in the tree of the checkpoint")
     } else if !checkpoints.iter().all(is_same) {
         Some("the checkpoint is not the one that was kept")
+    } else if matches!(authenticity, Some("forged" | "missing") | None) {
+        Some("the event is in the tree as one that was forged, or gone, when it was sealed")
     } else {
         None
     };
-    let leaf: Value = serde_json::from_str(&proof.leaf)?;
     let document = json!({
         "verified": problem.is_none(),
         "problem": problem,
         "leaf": proof.index(),
         "tree_size": proof.checkpoint.size(),
-        "authenticity": leaf.get("authenticity"),
+        "authenticity": authenticity,
         "event": leaf.get("event"),
     });
     Ok((problem.is_none(), document))

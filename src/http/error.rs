@@ -133,7 +133,9 @@ impl From<&VaultError> for ErrorCode {
             VaultError::Suspended(_) => Self::Suspended,
             VaultError::NotFound => Self::NotFound,
             VaultError::Invalid(_) | VaultError::Recovery(_) | VaultError::Destruction(_) => Self::InvalidRequest,
-            VaultError::PreconditionFailed | VaultError::NotNow(_) => Self::PreconditionFailed,
+            VaultError::PreconditionFailed | VaultError::NotNow(_) | VaultError::NotWhole(_) => {
+                Self::PreconditionFailed
+            }
             VaultError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             VaultError::TooManyRequests { .. } => Self::TooManyRequests,
             VaultError::Unavailable(_)

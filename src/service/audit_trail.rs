@@ -6,14 +6,16 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::error::VaultError;
+use super::sealed::LostKey;
 use super::vault::Vault;
 use crate::domain::audit::{Action, AuditEvent, Outcome, RequestContext};
 use crate::domain::sid::{AccountSid, EventSid};
 use crate::domain::text::rfc_3339_micros;
-use crate::store::{StoreError, StoredEvent, StoredLeaf};
+use crate::store::{StoredEvent, StoredLeaf};
+use crate::telemetry::chain;
 use crate::trail::{
-    Authenticity, Checkpoint, Entry, ExportFormat, ExportHeader, Finding, Hashes, Leaf, Problem, Proof, Verdict,
-    Verifier, VerifierKey, checkpoint_line, hashes_before, header_line, leaf_line, positions_of_edge, stray_line,
+    Authenticity, Checkpoint, Entry, ExportFormat, ExportHeader, Hashes, Leaf, MOST_LEAVES, Problem, Proof, Verdict,
+    Verifier, checkpoint_line, hashes_before, header_line, leaf_line, positions_of_edge, stray_line,
 };
 
 /// Leaves that are read at a time.
@@ -41,31 +43,27 @@ impl Vault {
     /// Seals what waits; then verifies every leaf, every hash and every checkpoint, and these checkpoints from elsewhere.
     pub async fn verify_trail(&self, checkpoints: &[Checkpoint]) -> Result<TrailReport, VaultError> {
         let unsealed = self.seal_if_it_fits().await?;
-        let first = self.store.pruned().await?;
-        let covered = self.store.audit_backlog().await?.tree_size;
-        let end = self.store.leaf_count().await?.max(u64::try_from(covered).unwrap_or(0));
+        let lost = self.lost_keys().await?;
+        let (first, end) = (self.store.pruned().await?, self.store.leaf_count().await?);
         let edge = self.store.hashes(&positions_of_edge(first)).await?;
-        let mut verifier = Verifier::new(first, &edge.at(&positions_of_edge(first))?)?;
-        let keys = self.verifier_keys().await?;
+        let verifier = edge
+            .at(&positions_of_edge(first))
+            .and_then(|edge| Verifier::new(first, &edge));
+        let mut verifier = verifier.unwrap_or_else(|_| Verifier::without_edge(first));
         let (old, checkpoints): (Vec<_>, Vec<_>) = checkpoints.iter().partition(|given| given.size() < first);
         for checkpoint in checkpoints {
-            hold(&mut verifier, Some(checkpoint), checkpoint.size(), &keys)?;
+            self.hold(&mut verifier, Some(checkpoint), checkpoint.size(), &lost)?;
         }
         let mut from = first;
         while from < end {
             let to = end.min(from + BATCH);
-            for (size, note) in self.store.checkpoints_between(from, to).await? {
-                let checkpoint = Checkpoint::parse(&note)
-                    .ok()
-                    .filter(|checkpoint| checkpoint.size() == size);
-                // The newest one is signed by the key that is in use, or by somebody else.
-                let is_newest = i64::try_from(size) == Ok(covered) && unsealed.is_none();
-                let allowed = keys.get(..if is_newest { 1 } else { keys.len() }).unwrap_or_default();
-                hold(&mut verifier, checkpoint.as_ref(), size, allowed)?;
-            }
-            self.verify_leaves(&mut verifier, from, to).await?;
+            self.hold_stored(&mut verifier, from, to, &lost).await?;
+            self.verify_leaves(&mut verifier, from, to, &lost).await?;
             from = to;
         }
+        // What says that it covers more than there is.
+        self.hold_stored(&mut verifier, end.max(first), MOST_LEAVES, &lost)
+            .await?;
         for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS).await? {
             verifier.find_stray(account_sid, event_sid);
         }
@@ -77,8 +75,52 @@ impl Vault {
         })
     }
 
-    async fn verify_leaves(&self, verifier: &mut Verifier, from: u64, to: u64) -> Result<(), VaultError> {
-        let (entries, hashes) = self.entries(from, to).await?;
+    /// Holds the tree against the stored checkpoints with more leaves than `after`, and no more than `to`.
+    async fn hold_stored(
+        &self,
+        verifier: &mut Verifier,
+        after: u64,
+        to: u64,
+        lost: &[LostKey],
+    ) -> Result<(), VaultError> {
+        for (size, note) in self.store.checkpoints_between(after, to).await? {
+            let checkpoint = Checkpoint::parse(&note)
+                .ok()
+                .filter(|checkpoint| checkpoint.size() == size);
+            self.hold(verifier, checkpoint.as_ref(), size, lost)?;
+        }
+        Ok(())
+    }
+
+    /// Holds the tree against a checkpoint, if the key in use has signed it, or one that was lost after it.
+    fn hold(
+        &self,
+        verifier: &mut Verifier,
+        checkpoint: Option<&Checkpoint>,
+        size: u64,
+        lost: &[LostKey],
+    ) -> Result<(), VaultError> {
+        let is_signed = |checkpoint: &&Checkpoint| {
+            checkpoint.is_signed_by(&self.verifier_key())
+                || lost
+                    .iter()
+                    .any(|lost| lost.until.is_none_or(|until| size <= until) && checkpoint.is_signed_by(&lost.key))
+        };
+        match checkpoint.filter(is_signed) {
+            Some(checkpoint) => verifier.expect(checkpoint)?,
+            None => verifier.find_at(size.saturating_sub(1), Problem::Signature { size }),
+        }
+        Ok(())
+    }
+
+    async fn verify_leaves(
+        &self,
+        verifier: &mut Verifier,
+        from: u64,
+        to: u64,
+        lost: &[LostKey],
+    ) -> Result<(), VaultError> {
+        let (entries, hashes) = self.entries(from, to, lost).await?;
         for entry in &entries {
             let stored = verifier.take(entry)?;
             if stored
@@ -86,12 +128,7 @@ impl Vault {
                 .any(|(position, hash)| hashes.get(*position) != Some(*hash))
                 && entry.hash.is_some()
             {
-                verifier.find(Finding {
-                    leaf: Some(entry.index),
-                    account_sid: None,
-                    event_sid: None,
-                    problem: Problem::Hash,
-                });
+                verifier.find_at(entry.index, Problem::Hash);
             }
         }
         Ok(())
@@ -105,6 +142,7 @@ impl Vault {
         write: Write<'_>,
     ) -> Result<Option<String>, VaultError> {
         let unsealed = self.seal_if_it_fits().await?;
+        let lost = self.lost_keys().await?;
         let newest = self.store.newest_checkpoint().await?.ok_or_else(nothing)?;
         let pruned = self.store.pruned().await?;
         // It begins where a checkpoint ends: who has that one can hold the export against it.
@@ -122,13 +160,14 @@ impl Vault {
         let mut header = ExportHeader::new(format, key.name(), key.to_string(), first, &left);
         header.is_everything = since.is_none();
         write(&header_line(&header)).map_err(|error| not_written(&error))?;
-        if let Some(before) = before.filter(|before| before.size() == first) {
+        let key = self.verifier_key();
+        if let Some(before) = before.filter(|before| before.size() == first && before.is_signed_by(&key)) {
             write(&checkpoint_line(&before)).map_err(|error| not_written(&error))?;
         }
         let mut from = first;
         while from < newest.size() {
             let to = newest.size().min(from + BATCH);
-            let (entries, _) = self.entries(from, to).await?;
+            let (entries, _) = self.entries(from, to, &lost).await?;
             for entry in &entries {
                 write(&leaf_line(format, entry)?).map_err(|error| not_written(&error))?;
             }
@@ -146,7 +185,8 @@ impl Vault {
         self.seal().await?;
         let index = self.store.leaf_of(event_sid).await?.ok_or(VaultError::NotFound)?;
         let newest = self.store.newest_checkpoint().await?.ok_or_else(nothing)?;
-        let (entries, _) = self.entries(index, index + 1).await?;
+        let lost = self.lost_keys().await?;
+        let (entries, _) = self.entries(index, index + 1, &lost).await?;
         let leaf = entries.into_iter().next().and_then(|entry| entry.leaf);
         let leaf = leaf.ok_or(VaultError::NotFound)?.canonical()?;
         let hashes = self.store.hashes(&Proof::positions(index, &newest)?).await?;
@@ -169,7 +209,7 @@ impl Vault {
     ) -> Result<(u64, u64), VaultError> {
         self.require_keeper().await?;
         let report = self.verify_trail(&[]).await?;
-        if !report.verdict.is_whole() || report.unsealed.is_some() {
+        if !report.verdict.is_as_sealed() || report.unsealed.is_some() {
             return Err(VaultError::NotNow(
                 "the audit trail is not whole, and pruning would remove what shows it: run `pushvault audit verify`"
                     .to_owned(),
@@ -196,6 +236,7 @@ impl Vault {
             "root_hash": root.to_string(),
             "before": rfc_3339_micros(before),
             "events": events,
+            "findings": report.verdict.count,
         }));
         change.commit(event).await?;
         Ok((size, events))
@@ -206,30 +247,14 @@ impl Vault {
     async fn seal_if_it_fits(&self) -> Result<Option<String>, VaultError> {
         match self.seal().await {
             Ok(_) => Ok(None),
-            Err(VaultError::NotNow(reason)) => Ok(Some(reason)),
-            Err(VaultError::Store(error @ StoreError::Malformed(_))) => Ok(Some(error.to_string())),
-            Err(error) => Err(error),
+            // A database that does not answer is none that was harmed.
+            Err(error @ VaultError::Unavailable(_)) => Err(error),
+            Err(error) => Ok(Some(chain(&error))),
         }
-    }
-
-    /// The keys whose signatures are known: that in use first.
-    async fn verifier_keys(&self) -> Result<Vec<VerifierKey>, VaultError> {
-        let in_use = self.verifier_key();
-        let mut keys = vec![in_use.clone()];
-        for key in self.store.public_keys().await? {
-            let key = key
-                .try_into()
-                .map_err(|_| StoreError::Malformed("signing_keys.public_key"))?;
-            let key = VerifierKey::of(in_use.name(), key);
-            if key != in_use {
-                keys.push(key);
-            }
-        }
-        Ok(keys)
     }
 
     /// The leaves from one index up to another, as they are found, and the hashes that are stored of them.
-    async fn entries(&self, from: u64, to: u64) -> Result<(Vec<Entry>, Hashes), VaultError> {
+    async fn entries(&self, from: u64, to: u64, lost: &[LostKey]) -> Result<(Vec<Entry>, Hashes), VaultError> {
         let leaves = self.store.leaves(from, to).await?;
         let mut events = self.store.events(&leaves).await?;
         let hashes = self
@@ -243,7 +268,7 @@ impl Vault {
             let event = leaf
                 .as_ref()
                 .and_then(|leaf| events.remove(&(leaf.account_sid.clone(), leaf.event_sid.clone())));
-            entries.push(self.entry(index, leaf, event, &hashes)?);
+            entries.push(self.entry(index, leaf, event, &hashes, lost)?);
         }
         Ok((entries, hashes))
     }
@@ -254,6 +279,7 @@ impl Vault {
         leaf: Option<StoredLeaf>,
         event: Option<StoredEvent>,
         hashes: &Hashes,
+        lost: &[LostKey],
     ) -> Result<Entry, VaultError> {
         let mut is_altered = false;
         if let (Some(leaf), Some(event)) = (&leaf, &event)
@@ -261,8 +287,10 @@ impl Vault {
         {
             let key = self.signer.audit_key()?;
             is_altered = match event.mac_key_id.as_deref() {
-                // By a key that is lost: nobody can check it any more.
-                Some(id) if id != key.id() => false,
+                // By a key that was lost later: nobody can check it any more.
+                Some(id) if id != key.id() => !lost
+                    .iter()
+                    .any(|lost| lost.key.id() == id && lost.until.is_none_or(|until| index < until)),
                 None => true,
                 Some(_) => !key.fits(&event.record, event.mac.as_deref().unwrap_or_default())?,
             };
@@ -279,25 +307,6 @@ impl Vault {
             is_altered,
         })
     }
-}
-
-/// Holds the tree against a checkpoint, if one of the keys has signed it.
-fn hold(
-    verifier: &mut Verifier,
-    checkpoint: Option<&Checkpoint>,
-    size: u64,
-    keys: &[VerifierKey],
-) -> Result<(), VaultError> {
-    if let Some(checkpoint) = checkpoint.filter(|checkpoint| keys.iter().any(|key| checkpoint.is_signed_by(key))) {
-        return Ok(verifier.expect(checkpoint)?);
-    }
-    verifier.find(Finding {
-        leaf: Some(size.saturating_sub(1)),
-        account_sid: None,
-        event_sid: None,
-        problem: Problem::Signature { size },
-    });
-    Ok(())
 }
 
 fn nothing() -> VaultError {

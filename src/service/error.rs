@@ -62,6 +62,9 @@ pub enum VaultError {
     /// It cannot be done now: the text says why and what to do.
     #[error("{0}")]
     NotNow(String),
+    /// The audit trail is not what it was: the text says in what, and what to do.
+    #[error("{0}: run `pushvault audit verify`, and read docs/runbooks.md, \"The audit trail is not whole\"")]
+    NotWhole(&'static str),
     /// The provider of the root key does not serve now. Nothing was changed.
     #[error("the key provider is unavailable")]
     KeyProvider(#[source] Box<KmsError>),

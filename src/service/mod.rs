@@ -10,6 +10,7 @@ mod clock;
 mod credentials;
 mod destruction;
 mod error;
+mod head;
 mod health;
 mod idempotency;
 mod key_channel;

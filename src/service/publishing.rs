@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 use super::error::VaultError;
+use super::sealed::Continuation;
 use super::vault::Vault;
 use crate::config::CheckpointSettings;
 use crate::telemetry::{Poster, chain};
-use crate::trail::{Checkpoint, consistency_positions, is_consistent};
+use crate::trail::Checkpoint;
 
 /// How often the newest checkpoint is looked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +42,14 @@ enum Unpublished {
     File(#[source] io::Error),
     #[error("checkpoint.url did not take the checkpoint")]
     Url(#[source] crate::telemetry::PostError),
+    #[error(
+        "the newest checkpoint is not signed by the key in use: after a restore with another root key that passes by itself"
+    )]
+    Unsigned,
+    #[error(
+        "the checkpoint in checkpoint.file is older than what was pruned, and can be compared with nothing: move it away"
+    )]
+    Pruned,
     #[error(
         "the audit trail contradicts the checkpoint that was published before: it was changed, cut off, or restored from \
          before; see docs/runbooks.md, \"The audit trail is not whole\""
@@ -95,7 +104,7 @@ impl Vault {
                 .as_ref()
                 .map_or(Ok(()), |_| Err(Unpublished::Contradiction));
         };
-        self.require_consistent(publisher.last.as_ref(), &newest).await?;
+        self.require_continued(publisher.last.as_ref(), &newest).await?;
         let size = newest.size();
         // Whatever one of them does, the other has it.
         let mut result = Ok(());
@@ -114,20 +123,18 @@ impl Vault {
         result
     }
 
-    /// The newest checkpoint is signed by the vault, and its tree has all that the one before has.
-    async fn require_consistent(&self, last: Option<&Checkpoint>, newest: &Checkpoint) -> Result<(), Unpublished> {
+    /// The newest checkpoint is signed by the key in use, and its tree has all that the one before has.
+    async fn require_continued(&self, last: Option<&Checkpoint>, newest: &Checkpoint) -> Result<(), Unpublished> {
         if !newest.is_signed_by(&self.verifier_key()) {
-            return Err(Unpublished::Contradiction);
+            return Err(Unpublished::Unsigned);
         }
         let Some(last) = last else {
             return Ok(());
         };
-        let positions = consistency_positions(last, newest).map_err(|_| Unpublished::Contradiction)?;
-        let hashes = self.store.hashes(&positions).await.map_err(VaultError::from)?;
-        if is_consistent(last, newest, &hashes) {
-            Ok(())
-        } else {
-            Err(Unpublished::Contradiction)
+        match self.continuation(last, newest).await? {
+            Continuation::Proven => Ok(()),
+            Continuation::Pruned => Err(Unpublished::Pruned),
+            Continuation::Contradicted => Err(Unpublished::Contradiction),
         }
     }
 
@@ -151,7 +158,8 @@ async fn read(file: &Path) -> Result<Option<Checkpoint>, Unpublished> {
 /// Puts the checkpoint in the place of the one before: whoever reads the file sees one or the other.
 async fn write(file: &Path, note: &str) -> io::Result<()> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    // Several replicas may write to one volume.
+    name.push(format!(".{}.new", std::process::id()));
     let new = file.with_file_name(name);
     let mut output = tokio::fs::File::create(&new).await?;
     output.write_all(note.as_bytes()).await?;

@@ -18,6 +18,7 @@ use crate::domain::sid::AccountSid;
 use crate::kms::{KmsError, RootKey};
 use crate::metrics::Metrics;
 use crate::store::{Store, StoredAccountKey};
+use crate::trail::VerifierKey;
 
 /// A database whose root key is lost, and the root key that it is to have.
 pub struct Restoration {
@@ -138,6 +139,11 @@ impl Restoration {
                 .into());
             }
         }
+        let name = Signer::name_of(&self.deployment_id);
+        let lost_key = self.store.signing_key().await?.and_then(|stored| {
+            let key = stored.public_key.try_into().ok()?;
+            Some(VerifierKey::of(&name, key).to_string())
+        });
         let (signer, signing_key) = Signer::draw(&self.root, &self.deployment_id).await?;
         let audit_key = signer.audit_key()?;
         let mut change = self.store.begin().await?;
@@ -152,7 +158,7 @@ impl Restoration {
         change.authenticate_by(Arc::clone(&audit_key));
         let event = AuditEvent {
             target_sid: Some(self.root.id().to_string()),
-            before: lost.map(|lost| json!({ "root_key": lost.kek_id.as_str() })),
+            before: lost.map(|lost| json!({ "root_key": lost.kek_id.as_str(), "signing_key": lost_key })),
             after: Some(json!({ "root_key": self.root.id().as_str(), "signing_key": signing_key.key_id })),
             ..AuditEvent::new(
                 context,

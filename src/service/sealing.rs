@@ -11,7 +11,9 @@ use super::error::VaultError;
 use super::vault::Vault;
 use crate::store::{Sealing, StoredEvent, Waiting};
 use crate::telemetry::chain;
-use crate::trail::{AuditKey, Authenticity, Checkpoint, Leaf, TrailError, Tree, positions_of_edge};
+use crate::trail::{
+    AuditKey, Authenticity, Checkpoint, LATE, Leaf, ROLLOUT, SKEW, TrailError, Tree, positions_of_edge,
+};
 
 /// How often there is a new checkpoint, at most.
 const EVERY: Duration = Duration::from_secs(1);
@@ -19,16 +21,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Events of one checkpoint, at most.
 const BATCH: i64 = 5000;
 
-/// How long a command waits for its turn.
+/// How long a command waits for its turn, and how long it rests between two looks.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long after the first authenticated event of an upgraded database events may come without a MAC: until then replicas
-/// of the earlier release may live.
-const ROLLOUT: time::Duration = time::Duration::days(1);
-
-/// How long before the newest checkpoint an event may have been recorded that it does not cover: longer than any
-/// transaction lives.
-const LATE: time::Duration = time::Duration::hours(1);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What came of a turn.
 enum Turn {
@@ -36,8 +31,11 @@ enum Turn {
     Busy,
     /// Nothing waits.
     Nothing,
-    /// Leaves were added.
-    Added,
+    /// What waited was sealed.
+    Sealed {
+        /// Whether it was as much as is taken at a time: there may be more.
+        is_full: bool,
+    },
 }
 
 impl Vault {
@@ -54,30 +52,42 @@ impl Vault {
 
     /// Seals everything that is recorded now, and answers the newest checkpoint.
     pub async fn seal(&self) -> Result<Option<Checkpoint>, VaultError> {
-        let all = async {
-            loop {
-                match self.seal_batch().await? {
-                    Turn::Busy => tokio::time::sleep(Duration::from_millis(50)).await,
-                    Turn::Nothing => return Ok(()),
-                    Turn::Added => {}
+        let mut patience = PATIENCE;
+        loop {
+            // Before it has the turn, and with it a connection: nobody who has one waits for a second one.
+            self.watch_head().await?;
+            match self.seal_batch().await? {
+                Turn::Sealed { is_full: true } => patience = PATIENCE,
+                Turn::Sealed { is_full: false } | Turn::Nothing => return Ok(self.store.newest_checkpoint().await?),
+                Turn::Busy if patience.is_zero() => {
+                    return Err(VaultError::NotNow(
+                        "another process seals the audit trail and does not end: look at its log, and try again"
+                            .to_owned(),
+                    ));
+                }
+                Turn::Busy => {
+                    tokio::time::sleep(PAUSE).await;
+                    patience = patience.saturating_sub(PAUSE);
                 }
             }
-        };
-        let result = tokio::time::timeout(PATIENCE, all).await;
-        result.unwrap_or_else(|_| {
-            Err(VaultError::NotNow(
-                "another process seals the audit trail and does not end: look at its log, and try again".to_owned(),
-            ))
-        })?;
-        Ok(self.store.newest_checkpoint().await?)
+        }
     }
 
     async fn seal_what_waits(&self) -> Result<(), VaultError> {
-        let mut backlog = self.store.audit_backlog().await?;
-        while backlog.events > 0 && matches!(self.seal_batch().await?, Turn::Added) {
-            backlog = self.store.audit_backlog().await?;
+        self.measure_backlog().await?;
+        self.watch_head().await?;
+        while let Turn::Sealed { is_full } = self.seal_batch().await? {
+            self.measure_backlog().await?;
+            if !is_full {
+                break;
+            }
+            self.watch_head().await?;
         }
-        let metrics = &self.metrics;
+        Ok(())
+    }
+
+    async fn measure_backlog(&self) -> Result<(), VaultError> {
+        let (backlog, metrics) = (self.store.audit_backlog().await?, &self.metrics);
         metrics.audit_unsealed.set(backlog.events);
         metrics.audit_seal_lag.set(backlog.seconds);
         metrics.audit_tree_size.set(backlog.tree_size);
@@ -91,9 +101,14 @@ impl Vault {
         let Some(mut sealing) = self.store.begin_sealing().await? else {
             return Ok(Turn::Busy);
         };
-        let waiting = sealing.take(BATCH).await?;
-        if waiting.is_empty() {
+        let (waiting, count) = sealing.take(BATCH).await?;
+        let is_full = count == BATCH;
+        if count == 0 {
             return Ok(Turn::Nothing);
+        }
+        if waiting.is_empty() {
+            sealing.end().await?;
+            return Ok(Turn::Sealed { is_full });
         }
         let (key_id, now) = sealing.signing_key().await?;
         if key_id.as_deref() != Some(&self.signer.id()) {
@@ -102,11 +117,15 @@ impl Vault {
             ));
         }
         let head = sealing.head().await?;
-        let mut tree = self
-            .grown_to(&mut sealing, head.as_ref().map(|(checkpoint, _)| checkpoint))
-            .await?;
+        if !self.has_seen(head.as_ref()) {
+            // Somebody else sealed since it was looked at.
+            return Ok(Turn::Busy);
+        }
+        let mut tree = grown_to(&mut sealing, head.as_ref()).await?;
         let audit_key = self.signer.audit_key()?;
-        let mut judge = self.judge(&mut sealing, &audit_key, head, now).await?;
+        let mut judge = self
+            .judge(&mut sealing, &audit_key, head.as_ref(), now, &waiting)
+            .await?;
         let (first, mut leaves, mut hashes) = (tree.size(), Vec::with_capacity(waiting.len()), Vec::new());
         for event in waiting {
             let leaf = judge.leaf(event)?;
@@ -118,55 +137,39 @@ impl Vault {
         sealing.commit(&checkpoint).await?;
         self.tell_of_checkpoint(&checkpoint, &leaves);
         self.remember(checkpoint);
-        Ok(Turn::Added)
+        Ok(Turn::Sealed { is_full })
     }
 
     async fn judge<'a>(
         &self,
         sealing: &mut Sealing,
         key: &'a AuditKey,
-        head: Option<(Checkpoint, OffsetDateTime)>,
+        head: Option<&Checkpoint>,
         now: OffsetDateTime,
+        waiting: &[Waiting],
     ) -> Result<Judge<'a>, VaultError> {
+        let is_ours = |waiting: &Waiting| {
+            let event = waiting.event.as_ref();
+            event.is_none_or(|event| event.mac_key_id.as_deref() == Some(key.id()))
+        };
+        // What only an event without our MAC is judged by is asked for only where there is one: it may be far to look.
+        let (first, begins_unsigned) = if waiting.iter().all(is_ours) {
+            (None, false)
+        } else {
+            (
+                sealing.first_authenticated_by(key.id()).await?,
+                sealing.begins_unsigned().await?,
+            )
+        };
         let key_of_trail = self.verifier_key();
         Ok(Judge {
-            first: sealing.first_authenticated_by(key.id()).await?,
-            begins_unsigned: sealing.begins_unsigned().await?,
-            is_new_key: head.as_ref().is_none_or(|(head, _)| !head.is_signed_by(&key_of_trail)),
-            head: head.map(|(_, made)| made),
+            first,
+            begins_unsigned,
+            is_new_key: head.is_none_or(|head| !head.is_signed_by(&key_of_trail)),
+            newest: sealing.newest_time().await?,
             now,
             key,
         })
-    }
-
-    /// The tree as it is stored, held against its newest checkpoint, and that against what this process has seen.
-    async fn grown_to(&self, sealing: &mut Sealing, head: Option<&Checkpoint>) -> Result<Tree, VaultError> {
-        let newest = self
-            .sealed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .newest
-            .clone();
-        let size = head.map_or(0, Checkpoint::size);
-        if newest.as_ref().is_some_and(|newest| newest.size() > size) {
-            return Err(broken("the audit trail is shorter than it was"));
-        }
-        let Some(head) = head else {
-            return Ok(Tree::empty());
-        };
-        if newest.is_some_and(|newest| newest.size() == size && newest.root() != head.root()) {
-            return Err(broken("the audit trail is not the one that it was"));
-        }
-        let edge = sealing.hashes(&positions_of_edge(size)).await?;
-        let tree = Tree::new(size, edge);
-        tree.ok()
-            .filter(|tree| tree.root().is_ok_and(|root| root == head.root()))
-            .ok_or_else(|| broken("the stored tree does not fit its newest checkpoint"))
-    }
-
-    fn remember(&self, checkpoint: Checkpoint) {
-        let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
-        sealed.newest = Some(checkpoint);
     }
 
     fn tell_of_checkpoint(&self, checkpoint: &Checkpoint, leaves: &[Leaf]) {
@@ -192,8 +195,11 @@ impl Vault {
     }
 
     fn tell_of_sealing(&self, error: Option<VaultError>) {
-        let is_broken = matches!(error, Some(VaultError::NotNow(_) | VaultError::Store(_)));
-        self.metrics.audit_intact.of(["tree".into()]).set((!is_broken).into());
+        // Of a database that does not answer nothing is known.
+        if !matches!(error, Some(VaultError::Unavailable(_))) {
+            let is_broken = matches!(error, Some(VaultError::NotWhole(_)));
+            self.metrics.audit_intact.of(["tree".into()]).set((!is_broken).into());
+        }
         let cause = error.map(|error| chain(&error));
         let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cause) = &cause {
@@ -209,8 +215,8 @@ impl Vault {
 /// Says of each event how it was found.
 struct Judge<'a> {
     key: &'a AuditKey,
-    /// When the newest checkpoint was made.
-    head: Option<OffsetDateTime>,
+    /// When the event of the last leaf was recorded.
+    newest: Option<OffsetDateTime>,
     now: OffsetDateTime,
     /// When the first event was recorded that is authenticated by this key.
     first: Option<OffsetDateTime>,
@@ -241,8 +247,8 @@ impl Judge<'_> {
         if event.mac_key_id.as_deref() == Some(self.key.id()) {
             let fits = self.key.fits(&event.record, event.mac.as_deref().unwrap_or_default())?;
             // The MAC covers all but the time.
-            let is_timely =
-                event.occurred_at <= self.now && self.head.is_none_or(|head| event.occurred_at >= head - LATE);
+            let is_timely = event.occurred_at <= self.now + SKEW
+                && self.newest.is_none_or(|newest| event.occurred_at >= newest - LATE);
             return Ok(if fits && is_timely {
                 Authenticity::Authentic
             } else {
@@ -263,8 +269,16 @@ impl Judge<'_> {
     }
 }
 
-fn broken(what: &str) -> VaultError {
-    VaultError::NotNow(format!(
-        "{what}: run `pushvault audit verify`, and read docs/runbooks.md, \"The audit trail is not whole\""
-    ))
+/// The tree as it is stored, held against its newest checkpoint.
+async fn grown_to(sealing: &mut Sealing, head: Option<&Checkpoint>) -> Result<Tree, VaultError> {
+    let Some(head) = head else {
+        return Ok(Tree::empty());
+    };
+    let edge = sealing.hashes(&positions_of_edge(head.size())).await?;
+    Tree::new(head.size(), edge)
+        .ok()
+        .filter(|tree| tree.root().is_ok_and(|root| root == head.root()))
+        .ok_or(VaultError::NotWhole(
+            "the stored tree does not fit its newest checkpoint",
+        ))
 }

@@ -16,13 +16,19 @@ pub(super) struct Signer {
 }
 
 impl Signer {
+    /// Whose notes those of a deployment are.
+    pub(super) fn name_of(deployment_id: &DeploymentId) -> String {
+        let id = uuid::Uuid::from_bytes(*deployment_id.as_bytes());
+        format!("pushvault-{id}")
+    }
+
     /// Draws a key, and wraps it under a root key.
     pub(super) async fn draw(
         root: &RootKey,
         deployment_id: &DeploymentId,
     ) -> Result<(Self, WrappedSigningKey), KmsError> {
         let signer = Self {
-            name: name_of(deployment_id),
+            name: Self::name_of(deployment_id),
             key: SigningKey::generate()?,
         };
         let key_id = signer.id();
@@ -50,7 +56,7 @@ impl Signer {
             key_id: &stored.key_id,
         };
         let signer = Self {
-            name: name_of(deployment_id),
+            name: Self::name_of(deployment_id),
             key: root
                 .unwrap_signing_key(&stored.wrapped, &context)
                 .await
@@ -104,10 +110,4 @@ impl Signer {
     pub(super) fn id(&self) -> String {
         self.public_key().id(&self.name)
     }
-}
-
-/// Whose notes these are.
-fn name_of(deployment_id: &DeploymentId) -> String {
-    let id = uuid::Uuid::from_bytes(*deployment_id.as_bytes());
-    format!("pushvault-{id}")
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
+use serde_json::Value;
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
 use super::database::Store;
 use super::error::StoreError;
-use super::unit_of_work::UnitOfWork;
 use crate::domain::sid::EventSid;
 use crate::domain::text::rfc_3339_micros;
 use crate::trail::{Authenticity, Checkpoint, EventRecord, Hash, Hashes};
@@ -215,13 +215,23 @@ impl Store {
             .collect()
     }
 
-    /// The public halves of all keys that have signed.
-    pub async fn public_keys(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        Ok(
-            sqlx::query_scalar!("select public_key from signing_keys order by created_at")
-                .fetch_all(&self.pool())
-                .await?,
+    /// The events that tell of a root key that was lost and replaced, the newest first, with the leaf that each is.
+    pub async fn restorations(&self) -> Result<Vec<(StoredEvent, Option<u64>)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select account_sid, event_sid, leaf_index as "leaf_index?"
+            from audit_events left join audit_leaves using (account_sid, event_sid)
+            where action = 'recovery.restore' and outcome = 'success' order by occurred_at desc"#
         )
+        .fetch_all(&self.pool())
+        .await?;
+        let keys = rows.iter().map(|row| (row.account_sid.clone(), row.event_sid.clone()));
+        let mut events = events(&self.pool(), keys).await?;
+        rows.into_iter()
+            .filter_map(|row| {
+                let event = events.remove(&(row.account_sid, row.event_sid))?;
+                Some(row.leaf_index.map(unsigned).transpose().map(|leaf| (event, leaf)))
+            })
+            .collect()
     }
 
     /// Events that are no leaf and do not wait to become one: account and SID, some of them.
@@ -245,62 +255,16 @@ impl Store {
     }
 }
 
-impl UnitOfWork {
-    /// Cuts off the leaves below a checkpoint, their events, and the hashes that no proof of a later leaf needs.
-    pub async fn prune(
-        &mut self,
-        checkpoint: u64,
-        keep: &[u64],
-        below: u64,
-        event_sid: &EventSid,
-    ) -> Result<u64, StoreError> {
-        let (size, below) = (signed(checkpoint)?, signed(below)?);
-        let keep = keep
-            .iter()
-            .map(|&position| signed(position))
-            .collect::<Result<Vec<_>, _>>()?;
-        sqlx::query!(
-            "insert into audit_prunings (tree_size, hashes_below, event_sid) values ($1, $2, $3)",
-            size,
-            below,
-            event_sid.as_str(),
-        )
-        .execute(self.connection())
-        .await?;
-        let events = sqlx::query!(
-            "delete from audit_events using audit_leaves
-            where audit_leaves.account_sid = audit_events.account_sid
-                and audit_leaves.event_sid = audit_events.event_sid and leaf_index < $1",
-            size,
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!("delete from audit_leaves where leaf_index < $1", size)
-            .execute(self.connection())
-            .await?;
-        sqlx::query!(
-            "delete from audit_hashes where position < $1 and position <> all($2)",
-            below,
-            &keep
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!("delete from audit_checkpoints where tree_size < $1", size)
-            .execute(self.connection())
-            .await?;
-        Ok(events.rows_affected())
-    }
-}
-
 pub(super) async fn events(
     executor: impl PgExecutor<'_>,
     keys: impl Iterator<Item = (String, String)>,
 ) -> Result<HashMap<(String, String), StoredEvent>, StoreError> {
     let (accounts, sids): (Vec<_>, Vec<_>) = keys.unzip();
     let rows = sqlx::query!(
-        r#"select account_sid, event_sid, occurred_at, actor_type, actor_sid, host(source_address) as source_address,
+        r#"select account_sid, event_sid,
+            least(greatest(occurred_at, '0001-01-01'), '9999-12-31') as "occurred_at!", actor_type, actor_sid, host(source_address) as source_address,
             user_agent, request_sid, traceparent, action, outcome, error_code, target_sid, target_version,
-            changed_fields, before, after, envelope_digest, mac, mac_key_id
+            changed_fields, before::text, after::text, envelope_digest, mac, mac_key_id
         from audit_events join unnest($1::text[], $2::text[]) as wanted (account_sid, event_sid)
             using (account_sid, event_sid)"#,
         &accounts,
@@ -319,8 +283,8 @@ pub(super) async fn events(
                 action: row.action,
                 actor_sid: row.actor_sid,
                 actor_type: row.actor_type,
-                after: row.after,
-                before: row.before,
+                after: row.after.map(parse_json),
+                before: row.before.map(parse_json),
                 changed_fields: row.changed_fields,
                 envelope_digest: row.envelope_digest.map(|digest| HEXLOWER.encode(&digest)),
                 error_code: row.error_code,
@@ -359,6 +323,11 @@ pub(super) async fn hashes(executor: impl PgExecutor<'_>, positions: &[u64]) -> 
     rows.into_iter()
         .map(|row| Ok((unsigned(row.position)?, parse_hash(row.hash)?)))
         .collect()
+}
+
+/// A text that is no JSON, or none that can be read here, is taken as the text that it is: nobody sealed it.
+fn parse_json(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 fn parse_hash(bytes: Vec<u8>) -> Result<Hash, StoreError> {

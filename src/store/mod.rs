@@ -17,6 +17,7 @@ mod idempotency;
 mod key_channel;
 mod keys;
 mod list_replica;
+mod pruning;
 mod recovery;
 mod replicas;
 mod rotation;

@@ -48,13 +48,22 @@ impl Sealing {
         Ok((row.key_id, row.now))
     }
 
-    /// The newest checkpoint, and when it was made.
-    pub async fn head(&mut self) -> Result<Option<(Checkpoint, OffsetDateTime)>, StoreError> {
-        let row = sqlx::query!("select note, created_at from audit_checkpoints order by tree_size desc limit 1")
+    /// The newest checkpoint.
+    pub async fn head(&mut self) -> Result<Option<Checkpoint>, StoreError> {
+        let note = sqlx::query_scalar!("select note from audit_checkpoints order by tree_size desc limit 1")
             .fetch_optional(&mut *self.transaction)
             .await?;
-        row.map(|row| Ok((parse_checkpoint(&row.note)?, row.created_at)))
-            .transpose()
+        note.map(|note| parse_checkpoint(&note)).transpose()
+    }
+
+    /// When the event of the last leaf was recorded.
+    pub async fn newest_time(&mut self) -> Result<Option<OffsetDateTime>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select least(greatest(occurred_at, '0001-01-01'), '9999-12-31') as "occurred_at!"
+            from audit_leaves join audit_events using (account_sid, event_sid) order by leaf_index desc limit 1"#
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?)
     }
 
     /// The hashes at these positions, those that are there.
@@ -76,8 +85,9 @@ impl Sealing {
     /// When the first event was recorded that was sealed with a MAC of this key.
     pub async fn first_authenticated_by(&mut self, key_id: &str) -> Result<Option<OffsetDateTime>, StoreError> {
         Ok(sqlx::query_scalar!(
-            "select occurred_at from audit_leaves join audit_events using (account_sid, event_sid)
-            where authenticity = 'authentic' and mac_key_id = $1 order by leaf_index limit 1",
+            r#"select least(greatest(occurred_at, '0001-01-01'), '9999-12-31') as "occurred_at!"
+            from audit_leaves join audit_events using (account_sid, event_sid)
+            where authenticity = 'authentic' and mac_key_id = $1 order by leaf_index limit 1"#,
             key_id,
         )
         .fetch_optional(&mut *self.transaction)
@@ -85,23 +95,25 @@ impl Sealing {
     }
 
     /// Takes events out of those that wait, the oldest first; those that are gone come first of all. One that is a leaf
-    /// already, as after a restore of the data alone, waits no more.
-    pub async fn take(&mut self, limit: i64) -> Result<Vec<Waiting>, StoreError> {
+    /// already, as after a restore of the data alone, waits no more. Says too how many were taken out.
+    pub async fn take(&mut self, limit: i64) -> Result<(Vec<Waiting>, i64), StoreError> {
         let taken = sqlx::query!(
             r#"with taken as (
                 delete from audit_unsealed where (account_sid, event_sid) in (
                     select account_sid, event_sid from audit_unsealed order by recorded_at limit $1
                 ) returning account_sid, event_sid
             )
-            select account_sid as "account_sid!", event_sid as "event_sid!" from taken where not exists (
+            select account_sid as "account_sid!", event_sid as "event_sid!", exists (
                 select from audit_leaves
                 where audit_leaves.account_sid = taken.account_sid and audit_leaves.event_sid = taken.event_sid
-            )"#,
+            ) as "is_leaf!" from taken"#,
             limit,
         )
         .fetch_all(&mut *self.transaction)
         .await?;
-        let keys: Vec<_> = taken.into_iter().map(|row| (row.account_sid, row.event_sid)).collect();
+        let count = i64::try_from(taken.len()).unwrap_or(i64::MAX);
+        let taken = taken.into_iter().filter(|row| !row.is_leaf);
+        let keys: Vec<_> = taken.map(|row| (row.account_sid, row.event_sid)).collect();
         let mut events = audit_trail::events(&mut *self.transaction, keys.iter().cloned()).await?;
         let mut waiting: Vec<_> = keys
             .into_iter()
@@ -119,7 +131,7 @@ impl Sealing {
             let time = |waiting: &Waiting| waiting.event.as_ref().map(|event| event.occurred_at);
             (time(one), &one.event_sid).cmp(&(time(other), &other.event_sid))
         });
-        Ok(waiting)
+        Ok((waiting, count))
     }
 
     /// Stores leaves, beginning with this index, and hashes at their positions.
@@ -155,6 +167,11 @@ impl Sealing {
         .execute(&mut *self.transaction)
         .await?;
         Ok(())
+    }
+
+    /// Makes durable that what was taken out waits no more: it was sealed before.
+    pub async fn end(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
     }
 
     /// Stores the checkpoint, and makes all of it durable. It covers as many leaves as there are.

@@ -8,7 +8,7 @@ use super::error::TrailError;
 use super::tree::{Hash, Tree};
 
 /// No tree is larger: its positions must fit into 63 bits.
-const MOST_LEAVES: u64 = 1 << 61;
+pub const MOST_LEAVES: u64 = 1 << 61;
 
 /// How a signature line begins.
 const SIGNATURE: &str = "\u{2014} ";

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::checkpoint::Checkpoint;
+use super::entry::Entry;
 use super::error::TrailError;
 use super::event::{Authenticity, EventRecord, Leaf};
 use super::ocsf;
 use super::tree::Hash;
-use super::verifier::Entry;
 
 /// How the events of an export are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,14 +3,15 @@
 use super::checkpoint::{Checkpoint, VerifierKey};
 use super::error::TrailError;
 use super::export::{ExportLine, ExportReader};
-use super::verifier::{Finding, Problem, Verdict, Verifier};
+use super::problem::{Problem, of_leaf};
+use super::verifier::{Verdict, Verifier};
 
 /// What an export was found to be.
 pub struct ExportVerdict {
     /// What was found.
     pub verdict: Verdict,
-    /// The key that the checkpoints were held against.
-    pub key: VerifierKey,
+    /// The keys that the checkpoints were held against.
+    pub keys: Vec<VerifierKey>,
     /// The index of the first leaf.
     pub first_leaf: u64,
 }
@@ -20,25 +21,25 @@ pub struct ExportVerdict {
 pub fn verify_export<E: From<TrailError>>(
     mut lines: impl Iterator<Item = Result<String, E>>,
     checkpoints: &[Checkpoint],
-    key: Option<VerifierKey>,
+    keys: &[VerifierKey],
 ) -> Result<ExportVerdict, E> {
     let first_line = lines.next().ok_or(TrailError::Line(1))??;
     let mut reader = ExportReader::new(&first_line)?;
-    let key = match key {
-        Some(key) => key,
-        None => VerifierKey::parse(&reader.header.key)?,
+    let keys = match keys {
+        [] => vec![VerifierKey::parse(&reader.header.key)?],
+        keys => keys.to_vec(),
     };
     let first_leaf = reader.header.first_leaf;
     let mut verifier = Verifier::new(first_leaf, &reader.left)?;
     for checkpoint in checkpoints {
-        if checkpoint.is_signed_by(&key) && checkpoint.size() < first_leaf {
+        if is_signed(checkpoint, &keys) && checkpoint.size() < first_leaf {
             return Err(TrailError::Older {
                 size: checkpoint.size(),
                 first_leaf,
             }
             .into());
         }
-        hold(&mut verifier, checkpoint, &key)?;
+        hold(&mut verifier, checkpoint, &keys)?;
     }
     let mut is_covered = false;
     for line in lines {
@@ -46,7 +47,7 @@ pub fn verify_export<E: From<TrailError>>(
             ExportLine::Leaf(entry) => drop(verifier.take(&entry)?),
             ExportLine::Stray(account_sid, event_sid) => verifier.find_stray(account_sid, event_sid),
             ExportLine::Checkpoint(checkpoint) => {
-                hold(&mut verifier, &checkpoint, &key)?;
+                hold(&mut verifier, &checkpoint, &keys)?;
                 is_covered = true;
             }
         }
@@ -56,21 +57,20 @@ pub fn verify_export<E: From<TrailError>>(
     }
     Ok(ExportVerdict {
         verdict: verifier.finish(reader.header.is_everything),
-        key,
+        keys,
         first_leaf,
     })
 }
 
-fn hold(verifier: &mut Verifier, checkpoint: &Checkpoint, key: &VerifierKey) -> Result<(), TrailError> {
-    if checkpoint.is_signed_by(key) {
+fn is_signed(checkpoint: &Checkpoint, keys: &[VerifierKey]) -> bool {
+    keys.iter().any(|key| checkpoint.is_signed_by(key))
+}
+
+fn hold(verifier: &mut Verifier, checkpoint: &Checkpoint, keys: &[VerifierKey]) -> Result<(), TrailError> {
+    if is_signed(checkpoint, keys) {
         return verifier.expect(checkpoint);
     }
     let size = checkpoint.size();
-    verifier.find(Finding {
-        leaf: Some(size.saturating_sub(1)),
-        account_sid: None,
-        event_sid: None,
-        problem: Problem::Signature { size },
-    });
+    verifier.find(of_leaf(size.saturating_sub(1), Problem::Signature { size }));
     Ok(())
 }

@@ -74,6 +74,11 @@ async fn populated() -> (Deployment, [Login; 2], [String; 2]) {
 #[tokio::test]
 async fn a_vault_whose_root_key_is_lost_lives_on_elsewhere_with_the_recovery_key() {
     let (lost, logins, sids) = populated().await;
+    let printed = |deployment: &Deployment, arguments: &[&str]| deployment.run(arguments).succeeded().stdout;
+    let (kept, old_key) = (
+        printed(&lost, &["audit", "checkpoint"]),
+        printed(&lost, &["audit", "key"]),
+    );
     let new = restored_elsewhere(&lost);
     let key = key_file(&lost, "recovery.key");
     new.run(&["kek", "verify"]).refused(1, &["wrong root key"]);
@@ -106,6 +111,29 @@ async fn a_vault_whose_root_key_is_lost_lives_on_elsewhere_with_the_recovery_key
             .any(|window| window == ["recovery.restore", "recovery.rewrap", "recovery.finish"]),
         "{actions:?}"
     );
+    // The trail goes on: what the lost key signed is believed for what came before, here and by whoever has both keys.
+    let kept = new.write("kept.txt", kept, 0o600);
+    let kept = kept.to_str().unwrap();
+    let report = new.json(&["audit", "verify", "--checkpoint", kept]);
+    assert_eq!(
+        (&report["verified"], &report["without_mac"]),
+        (&json!(true), &json!(0)),
+        "{report:#}"
+    );
+    let export = new.write("export.jsonl", printed(&new, &["audit", "export"]), 0o600);
+    let keys = [old_key.trim(), printed(&new, &["audit", "key"]).trim()].map(str::to_owned);
+    let mut offline = vec![
+        "audit",
+        "verify",
+        "--export",
+        export.to_str().unwrap(),
+        "--checkpoint",
+        kept,
+    ];
+    offline.extend(["--key", &keys[1]]);
+    new.run(&offline).refused(1, &[]);
+    offline.extend(["--key", &keys[0]]);
+    assert_eq!(new.json(&offline)["verified"], true);
     // Another time changes nothing, and proves everything again.
     let again = new.json(&["recovery", "restore", "--key-file", &key]);
     assert_eq!((&again["account_keys"], &again["opened"]), (&json!(0), &json!(4)));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod cunning;
 mod export;
 mod forgery;
 mod prune;
@@ -79,7 +80,7 @@ fn verify_lines(lines: &[String], checkpoints: &[Checkpoint], key: &VerifierKey)
     verify_export(
         lines.iter().map(|line| Ok(line.clone())),
         checkpoints,
-        Some(key.clone()),
+        std::slice::from_ref(key),
     )
 }
 

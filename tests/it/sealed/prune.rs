@@ -93,6 +93,25 @@ async fn nothing_is_pruned_where_no_checkpoint_is_old_enough_or_the_trail_is_not
 }
 
 #[tokio::test]
+async fn what_was_sealed_as_forged_can_be_pruned_and_the_pruning_says_so() {
+    let app = sealed_trail().await;
+    sqlx::query(
+        "insert into audit_events (account_sid, event_sid, actor_type, action, outcome)
+        values ('AC00000000000000000000000000000000', 'AE00000000000000000000000000000001', 'anonymous', 'x', 'success')",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    seal(&app);
+    assert_eq!(verify(&app, &[]).verdict.count, 1);
+
+    prune(&app, now(&app).await).unwrap();
+
+    assert_eq!(app.audit_trail().await.pop().unwrap().after.unwrap()["findings"], 1);
+    assert!(verify(&app, &[]).verdict.is_whole());
+}
+
+#[tokio::test]
 async fn a_pruning_by_hand_that_no_event_tells_of_is_named() {
     let app = sealed_trail().await;
     let size = seal(&app).size();

@@ -1,0 +1,129 @@
+//! The newest checkpoint: whether it continues what this process has seen before, and whose signature it is.
+
+use std::sync::PoisonError;
+
+use serde_json::Value;
+
+use super::error::VaultError;
+use super::sealed::{Continuation, LostKey};
+use super::vault::Vault;
+use crate::store::StoreError;
+use crate::trail::{Checkpoint, VerifierKey, consistency_positions, is_consistent};
+
+impl Vault {
+    /// Looks at the newest checkpoint, whoever made it: it continues what this process has seen before, or the trail is not
+    /// what it was.
+    pub(super) async fn watch_head(&self) -> Result<(), VaultError> {
+        let head = match self.store.newest_checkpoint().await {
+            Err(StoreError::Malformed(_)) => return Err(VaultError::NotWhole("the newest checkpoint is none")),
+            head => head?,
+        };
+        self.require_head(head.as_ref()).await
+    }
+
+    /// The same of a checkpoint that was read.
+    pub(super) async fn require_head(&self, head: Option<&Checkpoint>) -> Result<(), VaultError> {
+        let seen = self
+            .sealed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .newest
+            .clone();
+        match (&seen, head) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => return Err(VaultError::NotWhole("the audit trail is shorter than it was")),
+            (Some(seen), Some(head)) if seen.size() == head.size() && seen.root() == head.root() => return Ok(()),
+            (Some(seen), Some(head)) if seen.size() > head.size() => {
+                return Err(VaultError::NotWhole("the audit trail is shorter than it was"));
+            }
+            (Some(seen), Some(head)) => {
+                if self.continuation(seen, head).await? == Continuation::Contradicted {
+                    return Err(VaultError::NotWhole("the audit trail is not the one that it was"));
+                }
+            }
+            (None, Some(_)) => {}
+        }
+        if let Some(head) = head {
+            if !self.is_signed(head).await? {
+                return Err(VaultError::NotWhole(
+                    "the newest checkpoint of the audit trail is not signed by the vault's key",
+                ));
+            }
+            self.remember(head.clone());
+        }
+        Ok(())
+    }
+
+    /// How the newer checkpoint comes after the older one.
+    pub(super) async fn continuation(
+        &self,
+        older: &Checkpoint,
+        newer: &Checkpoint,
+    ) -> Result<Continuation, VaultError> {
+        let Ok(positions) = consistency_positions(older, newer) else {
+            return Ok(Continuation::Contradicted);
+        };
+        let hashes = self.store.hashes(&positions).await?;
+        Ok(if is_consistent(older, newer, &hashes) {
+            Continuation::Proven
+        } else if older.size() < self.store.pruned().await? {
+            Continuation::Pruned
+        } else {
+            Continuation::Contradicted
+        })
+    }
+
+    /// Whether the key in use has signed a checkpoint, or one that was lost with a root key before this one.
+    pub(super) async fn is_signed(&self, checkpoint: &Checkpoint) -> Result<bool, VaultError> {
+        if checkpoint.is_signed_by(&self.verifier_key()) {
+            return Ok(true);
+        }
+        let lost = self.lost_keys().await?;
+        Ok(lost.iter().any(|lost| checkpoint.is_signed_by(&lost.key)))
+    }
+
+    /// The keys that were lost with root keys, the latest first. Each is named by the event of the restore that replaced it;
+    /// that event is authenticated by the key that came after, up to the one in use.
+    pub(super) async fn lost_keys(&self) -> Result<Vec<LostKey>, VaultError> {
+        let audit_key = self.signer.audit_key()?;
+        let (mut lost, mut successor) = (Vec::<LostKey>::new(), audit_key.id().to_owned());
+        for (event, until) in self.store.restorations().await? {
+            if event.mac_key_id.as_deref() != Some(&successor) {
+                continue;
+            }
+            let mac = event.mac.as_deref().unwrap_or_default();
+            if lost.is_empty() && !audit_key.fits(&event.record, mac)? {
+                continue;
+            }
+            let named = event
+                .record
+                .before
+                .as_ref()
+                .and_then(|before| before.get("signing_key"));
+            let Some(key) = named
+                .and_then(Value::as_str)
+                .and_then(|key| VerifierKey::parse(key).ok())
+            else {
+                continue;
+            };
+            successor = key.id();
+            lost.push(LostKey { key, until });
+        }
+        Ok(lost)
+    }
+
+    /// Whether this is the checkpoint that was last looked at.
+    pub(super) fn has_seen(&self, head: Option<&Checkpoint>) -> bool {
+        let sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&sealed.newest, head) {
+            (None, None) => true,
+            (Some(seen), Some(head)) => seen.size() == head.size() && seen.root() == head.root(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn remember(&self, checkpoint: Checkpoint) {
+        let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        sealed.newest = Some(checkpoint);
+    }
+}
