@@ -48,7 +48,7 @@ soak: postgres ## Load a release build with everything at once, and see what it 
 bench: postgres ## Measure what the audit trail costs those who write, on a release build (BENCH_SECONDS=…).
 	cargo build --release --locked --bin pushvault
 	PUSHVAULT_BENCH_SECONDS="$(BENCH_SECONDS)" PUSHVAULT_BENCH_PROGRAM="$${CARGO_TARGET_DIR:-target}/release/pushvault" \
-		cargo test --locked --test it process::bench -- --ignored --nocapture
+		cargo test --locked --test it process::bench -- --nocapture
 
 rotation-proof: postgres ## Rotate every key under load and kills, on a release build (VERSIONS=…, KILLS=…).
 	cargo build --release --locked --bin pushvault
