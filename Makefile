@@ -4,7 +4,7 @@ DATA_DIR ?= ./.pushvault
 LISTEN ?= 127.0.0.1:8080
 CREDENTIALS ?= 2000
 SECONDS ?= 600
-BENCH_SECONDS ?= 10
+BENCH_SECONDS ?= 4
 VERSIONS ?= 20000
 FUZZ_SECONDS ?= 20
 # Most tests wait more than they compute.
