@@ -32,6 +32,7 @@ mod faults;
 mod memory;
 mod migrate;
 mod recovery;
+mod recovery_refusals;
 mod replicas;
 mod rotation;
 mod rotation_proof;
