@@ -101,15 +101,23 @@ impl Trial<'_> {
 
     /// Waits until one more step of any writer ended in another way.
     pub(super) fn somebody_is_refused(&self) {
-        let others = || {
-            self.crew
-                .progress()
-                .iter()
-                .map(|progress| progress.others())
-                .sum::<usize>()
-        };
-        let known = others();
-        wait_for("a refused step", || (others() > known).then_some(()));
+        let known = self.refused();
+        wait_for("a refused step", || (self.refused() > known).then_some(()));
+    }
+
+    /// Does it again and again until one more step of any writer ended in another way, and says when it did it last.
+    pub(super) fn until_somebody_is_refused(&self, harm: impl Fn()) -> Instant {
+        let known = self.refused();
+        wait_for("a refused step", || {
+            let began = Instant::now();
+            harm();
+            look_until(Duration::from_secs(3), || (self.refused() > known).then_some(began))
+        })
+    }
+
+    /// How many steps of all writers ended in another way.
+    fn refused(&self) -> usize {
+        self.crew.progress().iter().map(|progress| progress.others()).sum()
     }
 
     fn each(&self, what: &str, steps: usize, count: fn(&Progress) -> usize) {
