@@ -6,7 +6,7 @@ use pushvault_crypto::SigningKey;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
-use super::sealing::{as_after_an_upgrade, authenticities, keep_from_sealing, let_seal, record_without_mac};
+use super::sealing::{authenticities, keep_from_sealing, let_seal, record_without_mac, upgraded_two_days_ago};
 use super::{by_sql, event_at, export, first, keep_tables, key_of, leaves, record, restore_tables, seal, sealed_trail};
 use super::{verify, verify_lines};
 use crate::harness::TestApp;
@@ -140,18 +140,7 @@ async fn lines_past_the_checkpoint_of_an_export_are_named() {
 
 #[tokio::test]
 async fn an_event_without_a_mac_is_named_although_the_sealer_was_misled() {
-    let mut app = sealed_trail().await;
-    let turn = keep_from_sealing(&app).await;
-    as_after_an_upgrade(&app).await;
-    app.restart();
-    record(&app, "a").await;
-    by_sql(
-        &app,
-        "update audit_events set occurred_at = now() - interval '2 days' * (1 + (mac is null)::int)",
-    )
-    .await;
-    let_seal(turn).await;
-    seal(&app);
+    let app = upgraded_two_days_ago().await;
     record(&app, "a").await;
     seal(&app);
     assert!(verify(&app, &[]).verdict.is_whole());

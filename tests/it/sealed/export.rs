@@ -3,17 +3,8 @@
 use pushvault::domain::sid::EventSid;
 use pushvault::trail::{Checkpoint, ExportFormat, Proof, TrailError};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
-use super::{event_at, export, first, key_of, leaves, record, seal, sealed_trail, verify_lines};
-use crate::harness::TestApp;
-
-async fn now(app: &TestApp) -> OffsetDateTime {
-    sqlx::query_scalar("select clock_timestamp()")
-        .fetch_one(&app.pool)
-        .await
-        .unwrap()
-}
+use super::{event_at, export, first, key_of, leaves, now, record, seal, sealed_trail, verify_lines};
 
 #[tokio::test]
 async fn an_export_begins_where_a_checkpoint_ends_and_is_held_against_it() {

@@ -13,6 +13,7 @@ mod tampering;
 use pushvault::service::TrailReport;
 use pushvault::trail::{Checkpoint, ExportFormat, ExportVerdict, Finding, TrailError, VerifierKey, verify_export};
 use sqlx::{AssertSqlSafe, Row as _};
+use time::OffsetDateTime;
 
 use crate::harness::TestApp;
 
@@ -51,6 +52,14 @@ async fn record(app: &TestApp, account: &str) {
     app.account(account).send(request).await.json(201);
 }
 
+/// What the database's clock says.
+async fn now(app: &TestApp) -> OffsetDateTime {
+    sqlx::query_scalar("select clock_timestamp()")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
+}
+
 /// Seals what is recorded, and answers the checkpoint.
 fn seal(app: &TestApp) -> Checkpoint {
     app.vault(|vault| async move { vault.seal().await }).unwrap().unwrap()
@@ -63,7 +72,7 @@ fn verify(app: &TestApp, checkpoints: &[Checkpoint]) -> TrailReport {
 }
 
 /// The trail as an export.
-pub(crate) fn export(app: &TestApp, since: Option<time::OffsetDateTime>, format: ExportFormat) -> Vec<String> {
+pub(crate) fn export(app: &TestApp, since: Option<OffsetDateTime>, format: ExportFormat) -> Vec<String> {
     app.replica(|vault| async move {
         let mut lines = Vec::new();
         let mut write = |line: &serde_json::Value| {

@@ -4,19 +4,12 @@ use pushvault::domain::sid::EventSid;
 use pushvault::trail::{ExportFormat, Problem};
 use time::OffsetDateTime;
 
-use super::{by_sql, event_at, export, first, key_of, leaves, record, seal, sealed_trail, verify, verify_lines};
+use super::{by_sql, event_at, export, first, key_of, leaves, now, record, seal, sealed_trail, verify, verify_lines};
 use crate::harness::{TestApp, operator};
 
 fn prune(app: &TestApp, before: OffsetDateTime) -> Result<(u64, u64), String> {
     app.vault(|vault| async move { vault.prune_trail(&operator(), before).await })
         .map_err(|error| error.to_string())
-}
-
-async fn now(app: &TestApp) -> OffsetDateTime {
-    sqlx::query_scalar("select clock_timestamp()")
-        .fetch_one(&app.pool)
-        .await
-        .unwrap()
 }
 
 #[tokio::test]

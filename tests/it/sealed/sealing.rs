@@ -189,7 +189,7 @@ async fn an_event_that_is_removed_before_it_is_sealed_is_missed() {
 }
 
 /// Makes the trail what an upgrade from a release without MACs finds: events, and no tree.
-pub(super) async fn as_after_an_upgrade(app: &TestApp) {
+async fn as_after_an_upgrade(app: &TestApp) {
     by_sql(
         app,
         "delete from audit_leaves; delete from audit_hashes; delete from audit_checkpoints;
@@ -198,6 +198,23 @@ pub(super) async fn as_after_an_upgrade(app: &TestApp) {
             on conflict do nothing",
     )
     .await;
+}
+
+/// A trail that was sealed for the first time when an upgrade was long over.
+pub(super) async fn upgraded_two_days_ago() -> TestApp {
+    let mut app = sealed_trail().await;
+    let turn = keep_from_sealing(&app).await;
+    as_after_an_upgrade(&app).await;
+    app.restart();
+    record(&app, "a").await;
+    by_sql(
+        &app,
+        "update audit_events set occurred_at = now() - interval '2 days' * (1 + (mac is null)::int)",
+    )
+    .await;
+    let_seal(turn).await;
+    seal(&app);
+    app
 }
 
 /// Records an event as a release without MACs does.
@@ -236,18 +253,7 @@ async fn events_of_an_earlier_release_are_sealed_as_they_are_for_as_long_as_an_u
 
 #[tokio::test]
 async fn when_an_upgrade_is_long_over_no_event_comes_without_a_mac() {
-    let mut app = sealed_trail().await;
-    let turn = keep_from_sealing(&app).await;
-    as_after_an_upgrade(&app).await;
-    app.restart();
-    record(&app, "a").await;
-    by_sql(
-        &app,
-        "update audit_events set occurred_at = now() - interval '2 days' * (1 + (mac is null)::int)",
-    )
-    .await;
-    let_seal(turn).await;
-    seal(&app);
+    let app = upgraded_two_days_ago().await;
     record_without_mac(&app, 1).await;
     seal(&app);
     assert_eq!(authenticities(&app).await.last().unwrap(), "forged");
