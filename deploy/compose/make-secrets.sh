@@ -5,6 +5,8 @@
 #   /secrets/db       Postgres' user: the passwords of the superuser, the schema's owner and the vault
 #   /secrets/migrate  the vault's user: the database URL of the schema's owner
 #   /secrets/vault    the vault's user: the database URL of the vault, and the root key
+#
+# And it gives the vault the volume /checkpoints, which everybody may read: what is written there is signed, not secret.
 
 set -eu
 umask 077
@@ -53,3 +55,5 @@ done
 database_url pushvault_owner /secrets/db/owner_password | keep "$vault_user" /secrets/migrate/database_url
 database_url pushvault_vault /secrets/db/vault_password | keep "$vault_user" /secrets/vault/database_url
 head -c 32 /dev/urandom | keep "$vault_user" /secrets/vault/root.key
+
+chown "$vault_user" /checkpoints

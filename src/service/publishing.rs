@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
 
 use super::error::VaultError;
 use super::sealed::Continuation;
@@ -158,11 +159,50 @@ async fn read(file: &Path) -> Result<Option<Checkpoint>, Unpublished> {
 /// Puts the checkpoint in the place of the one before: whoever reads the file sees one or the other.
 async fn write(file: &Path, note: &str) -> io::Result<()> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
-    // Several replicas may write to one volume.
-    name.push(format!(".{}.new", std::process::id()));
+    // Several replicas may write to one volume, each in a container where its process has the same number.
+    name.push(format!(".{}.new", Uuid::new_v4()));
     let new = file.with_file_name(name);
-    let mut output = tokio::fs::File::create(&new).await?;
+    let written = replace(file, &new, note).await;
+    if written.is_err() {
+        // Nothing to do about it if that fails too.
+        let _ = tokio::fs::remove_file(&new).await;
+    }
+    written
+}
+
+async fn replace(file: &Path, new: &Path, note: &str) -> io::Result<()> {
+    let mut output = tokio::fs::File::create_new(new).await?;
     output.write_all(note.as_bytes()).await?;
     output.sync_all().await?;
-    tokio::fs::rename(&new, file).await
+    tokio::fs::rename(new, file).await
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::write;
+
+    #[tokio::test]
+    async fn who_reads_the_file_while_several_replicas_write_it_sees_one_whole_checkpoint() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("checkpoint.txt");
+        let notes = ["a".repeat(4096), "b".repeat(8192)];
+        write(&file, &notes[0]).await.unwrap();
+        let writers = notes.clone().map(|note| {
+            let file = file.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    write(&file, &note).await.unwrap();
+                }
+            })
+        });
+        while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+            let seen = tokio::fs::read_to_string(&file).await.unwrap();
+            assert!(notes.contains(&seen), "{} bytes", seen.len());
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
 }
