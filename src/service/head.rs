@@ -14,22 +14,13 @@ impl Vault {
     /// Looks at the newest checkpoint, whoever made it: it continues what this process has seen before, or the trail is not
     /// what it was.
     pub(super) async fn watch_head(&self) -> Result<(), VaultError> {
+        // In this order: what another task of this process seals in the meantime is in neither, or in the latter alone.
+        let seen = self.seen();
         let head = match self.store.newest_checkpoint().await {
             Err(StoreError::Malformed(_)) => return Err(VaultError::NotWhole("the newest checkpoint is none")),
             head => head?,
         };
-        self.require_head(head.as_ref()).await
-    }
-
-    /// The same of a checkpoint that was read.
-    pub(super) async fn require_head(&self, head: Option<&Checkpoint>) -> Result<(), VaultError> {
-        let seen = self
-            .sealed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .newest
-            .clone();
-        match (&seen, head) {
+        match (&seen, &head) {
             (None, None) => return Ok(()),
             (Some(_), None) => return Err(VaultError::NotWhole("the audit trail is shorter than it was")),
             (Some(seen), Some(head)) if seen.size() == head.size() && seen.root() == head.root() => return Ok(()),
@@ -44,12 +35,12 @@ impl Vault {
             (None, Some(_)) => {}
         }
         if let Some(head) = head {
-            if !self.is_signed(head).await? {
+            if !self.is_signed(&head).await? {
                 return Err(VaultError::NotWhole(
                     "the newest checkpoint of the audit trail is not signed by the vault's key",
                 ));
             }
-            self.remember(head.clone());
+            self.remember(head);
         }
         Ok(())
     }
@@ -114,16 +105,27 @@ impl Vault {
 
     /// Whether this is the checkpoint that was last looked at.
     pub(super) fn has_seen(&self, head: Option<&Checkpoint>) -> bool {
-        let sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&sealed.newest, head) {
+        match (self.seen(), head) {
             (None, None) => true,
             (Some(seen), Some(head)) => seen.size() == head.size() && seen.root() == head.root(),
             _ => false,
         }
     }
 
+    fn seen(&self) -> Option<Checkpoint> {
+        let sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        sealed.newest.clone()
+    }
+
+    /// Remembers a checkpoint, unless another task of this process has seen a newer one since.
     pub(super) fn remember(&self, checkpoint: Checkpoint) {
         let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
-        sealed.newest = Some(checkpoint);
+        if sealed
+            .newest
+            .as_ref()
+            .is_none_or(|seen| seen.size() < checkpoint.size())
+        {
+            sealed.newest = Some(checkpoint);
+        }
     }
 }
