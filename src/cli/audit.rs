@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -79,7 +80,15 @@ pub(super) struct Verify {
     output: Output,
 }
 
+/// How long a statement may take, at least: a long trail is looked through, or cut off, in a few of them.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 pub(super) async fn run(settings: impl Fn() -> Result<Settings, ConfigError>, verb: Verb) -> Result<ExitCode, Failure> {
+    let settings = || {
+        let mut settings = settings()?;
+        settings.database.statement_timeout = settings.database.statement_timeout.max(PATIENCE);
+        Ok(settings)
+    };
     match verb {
         Verb::Checkpoint => {
             let operator = Operator::open(&settings()?).await?;

@@ -24,6 +24,9 @@ const BATCH: u64 = 1000;
 /// Events in no leaf that are told of, at most.
 const MOST_STRAYS: i64 = 100;
 
+/// Waiting events that are looked after, at most: when it is asked for them, what had piled up is sealed.
+const MOST_OVERDUE: i64 = 10_000;
+
 /// What the trail was found to be.
 pub struct TrailReport {
     /// What was found.
@@ -44,7 +47,10 @@ impl Vault {
     pub async fn verify_trail(&self, checkpoints: &[Checkpoint]) -> Result<TrailReport, VaultError> {
         let unsealed = self.seal_if_it_fits().await?;
         let lost = self.lost_keys().await?;
-        let (first, end) = (self.store.pruned().await?, self.store.leaf_count().await?);
+        // They have their turn before this ends, or somebody keeps them from it.
+        let overdue = self.store.waiting(MOST_OVERDUE).await?;
+        let first = self.store.pruned().await?;
+        let (end, covered) = self.store.extent().await?;
         let edge = self.store.hashes(&positions_of_edge(first)).await?;
         let verifier = edge
             .at(&positions_of_edge(first))
@@ -62,9 +68,13 @@ impl Vault {
             from = to;
         }
         // What says that it covers more than there is.
-        self.hold_stored(&mut verifier, end.max(first), MOST_LEAVES, &lost)
+        self.hold_stored(&mut verifier, end.max(first), covered.min(MOST_LEAVES), &lost)
             .await?;
-        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS).await? {
+        let unsealed = match unsealed {
+            None if !overdue.is_empty() => self.seal_if_it_fits().await?,
+            unsealed => unsealed,
+        };
+        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS, &overdue).await? {
             verifier.find_stray(account_sid, event_sid);
         }
         Ok(TrailReport {
@@ -173,7 +183,7 @@ impl Vault {
             }
             from = to;
         }
-        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS).await? {
+        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS, &[]).await? {
             write(&stray_line(&account_sid, &event_sid)).map_err(|error| not_written(&error))?;
         }
         write(&checkpoint_line(&newest)).map_err(|error| not_written(&error))?;

@@ -147,12 +147,16 @@ impl Store {
         unsigned(size)
     }
 
-    /// How many leaves there are, by the largest index.
-    pub async fn leaf_count(&self) -> Result<u64, StoreError> {
-        let count = sqlx::query_scalar!(r#"select coalesce(max(leaf_index) + 1, 0) as "count!" from audit_leaves"#)
-            .fetch_one(&self.pool())
-            .await?;
-        unsigned(count)
+    /// How many leaves there are, by the largest index, and how many the largest checkpoint says that there are: at one
+    /// moment, since both grow.
+    pub async fn extent(&self) -> Result<(u64, u64), StoreError> {
+        let row = sqlx::query!(
+            r#"select (select coalesce(max(leaf_index) + 1, 0) from audit_leaves) as "leaves!",
+                (select coalesce(max(tree_size), 0) from audit_checkpoints) as "covered!""#
+        )
+        .fetch_one(&self.pool())
+        .await?;
+        Ok((unsigned(row.leaves)?, unsigned(row.covered)?))
     }
 
     /// The leaves from one index up to another, in order.
@@ -234,20 +238,33 @@ impl Store {
             .collect()
     }
 
-    /// Events that are no leaf and do not wait to become one: account and SID, some of them.
-    pub async fn stray_events(&self, limit: i64) -> Result<Vec<(String, String)>, StoreError> {
+    /// The SIDs of events that wait to become a leaf, some of them.
+    pub async fn waiting(&self, limit: i64) -> Result<Vec<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar!("select event_sid from audit_unsealed limit $1", limit)
+                .fetch_all(&self.pool())
+                .await?,
+        )
+    }
+
+    /// Events that are no leaf of the tree and do not wait to become one: account and SID, some of them. That they wait is
+    /// no excuse for those that should have been sealed. What is below a pruning or past the newest checkpoint is no leaf.
+    pub async fn stray_events(&self, limit: i64, overdue: &[String]) -> Result<Vec<(String, String)>, StoreError> {
         let rows = sqlx::query!(
             "select account_sid, event_sid from audit_events
             where not exists (
                 select from audit_leaves
                 where audit_leaves.account_sid = audit_events.account_sid
                     and audit_leaves.event_sid = audit_events.event_sid
-            ) and not exists (
+                    and leaf_index >= (select coalesce(max(tree_size), 0) from audit_prunings)
+                    and leaf_index < (select coalesce(max(tree_size), 0) from audit_checkpoints)
+            ) and (event_sid = any($2) or not exists (
                 select from audit_unsealed
                 where audit_unsealed.account_sid = audit_events.account_sid
                     and audit_unsealed.event_sid = audit_events.event_sid
-            ) order by occurred_at, event_sid limit $1",
+            )) order by occurred_at, event_sid limit $1",
             limit,
+            overdue,
         )
         .fetch_all(&self.pool())
         .await?;

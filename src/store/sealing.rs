@@ -106,6 +106,7 @@ impl Sealing {
             select account_sid as "account_sid!", event_sid as "event_sid!", exists (
                 select from audit_leaves
                 where audit_leaves.account_sid = taken.account_sid and audit_leaves.event_sid = taken.event_sid
+                    and leaf_index >= 0 and leaf_index < (select coalesce(max(tree_size), 0) from audit_checkpoints)
             ) as "is_leaf!" from taken"#,
             limit,
         )

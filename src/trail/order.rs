@@ -78,10 +78,11 @@ impl Order {
 
     fn may_be_unsigned(&self) -> bool {
         match (self.first, self.begins_unsigned) {
-            // Before the first MAC, and where it cannot be told what was before.
-            (None, _) | (_, None) => true,
+            // Before the first MAC that is there.
+            (None, _) => true,
             (Some(_), Some(false)) => false,
-            (Some(first), Some(true)) => self.newest.is_none_or(|newest| newest < first + ROLLOUT + SKEW),
+            // Where the beginning is not there, it may have been such a one.
+            (Some(first), Some(true) | None) => self.newest.is_none_or(|newest| newest < first + ROLLOUT + SKEW),
         }
     }
 }

@@ -76,8 +76,11 @@ async fn a_leaf_past_the_last_checkpoint_is_named_in_the_database() {
     add_a_leaf(&app).await;
     let report = verify(&app, &[]);
     let problems: Vec<_> = report.verdict.findings.iter().map(|found| &found.problem).collect();
-    // Its MAC is by a key that never was, and nobody has signed it.
-    assert_eq!(problems, [&Problem::Altered, &Problem::Uncovered { covered }]);
+    // Its MAC is by a key that never was, nobody has signed it, and it is in no tree.
+    assert_eq!(
+        problems,
+        [&Problem::Altered, &Problem::Uncovered { covered }, &Problem::Stray]
+    );
 }
 
 #[tokio::test]

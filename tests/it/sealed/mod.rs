@@ -5,6 +5,7 @@
 mod cunning;
 mod export;
 mod forgery;
+mod hiding;
 mod prune;
 mod publish;
 mod sealing;
@@ -19,6 +20,9 @@ use crate::harness::TestApp;
 
 /// The leaf that the tests harm, with events before and after it.
 const LEAF: i64 = 3;
+
+/// The SID of an event that never happened.
+const MADE_UP: &str = "AEffffffffffffffffffffffffffffffff";
 
 /// The tables of the trail.
 pub(crate) const TABLES: [&str; 6] = [
@@ -132,6 +136,16 @@ async fn restore_tables(app: &TestApp) {
     let removals = TABLES.map(|table| format!("delete from {table};"));
     let copies = TABLES.map(|table| format!("insert into {table} select * from kept_{table};"));
     by_sql(app, &(removals.concat() + &copies.concat())).await;
+}
+
+/// An event that never happened: a copy of this one.
+fn insertion(of: &str) -> String {
+    format!(
+        "insert into audit_events select * from (
+            select (jsonb_populate_record(audit_events, '{{\"event_sid\": \"{MADE_UP}\"}}')).* from audit_events
+            where event_sid = '{of}'
+        ) as copied"
+    )
 }
 
 /// The event that a leaf is.

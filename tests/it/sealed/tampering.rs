@@ -4,8 +4,8 @@ use pushvault::trail::{Checkpoint, ExportFormat, Problem};
 use sqlx::Row as _;
 
 use super::{
-    LEAF, by_sql, event_at, export, first, keep_tables, key_of, leaves, record, restore_tables, seal, sealed_trail,
-    verify, verify_lines,
+    LEAF, MADE_UP, by_sql, event_at, export, first, insertion, keep_tables, key_of, leaves, record, restore_tables,
+    seal, sealed_trail, verify, verify_lines,
 };
 use crate::harness::TestApp;
 
@@ -176,17 +176,6 @@ async fn two_leaves_that_were_swapped_are_named() {
     both_name(&app, &checkpoint, LEAF, &there_now, &Problem::Changed);
 }
 
-/// Inserts a copy of an event under another SID.
-fn insertion(of: &str) -> String {
-    format!(
-        "insert into audit_events select * from (
-            select (jsonb_populate_record(audit_events, '{{\"event_sid\": \"AE{}\"}}')).* from audit_events
-            where event_sid = '{of}'
-        ) as copied",
-        "f".repeat(32)
-    )
-}
-
 #[tokio::test]
 async fn a_row_that_was_inserted_is_named_when_it_is_sealed() {
     let app = sealed_trail().await;
@@ -198,13 +187,7 @@ async fn a_row_that_was_inserted_is_named_when_it_is_sealed() {
         .await
         .unwrap();
     seal(&app);
-    both_name(
-        &app,
-        &checkpoint,
-        next,
-        &format!("AE{}", "f".repeat(32)),
-        &Problem::Forged,
-    );
+    both_name(&app, &checkpoint, next, MADE_UP, &Problem::Forged);
 }
 
 #[tokio::test]
@@ -229,7 +212,7 @@ async fn a_row_that_was_inserted_past_the_triggers_is_named() {
     let report = verify(&app, std::slice::from_ref(&checkpoint));
     let found = first(&report.verdict.findings);
     assert_eq!((&found.problem, found.leaf), (&Problem::Stray, None));
-    assert_eq!(found.event_sid, Some(format!("AE{}", "f".repeat(32))));
+    assert_eq!(found.event_sid, Some(MADE_UP.to_owned()));
     let lines = export(&app, None, ExportFormat::Jsonl);
     let offline = verify_lines(&lines, &[checkpoint], &key_of(&app)).unwrap();
     assert_eq!(first(&offline.verdict.findings), found);
