@@ -99,8 +99,11 @@ where
         .with_span_list(false)
 }
 
+/// A level is about what the service has to say; what is told of changes, and of the trail, is told all the same unless the
+/// filter names it.
 fn parse_filter(settings: &LogSettings) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(&settings.filter).map_err(|_| TelemetryError::Filter)
+    let directives = format!("{AUDIT}=info,checkpoint=info,{}", settings.filter);
+    EnvFilter::try_new(directives).map_err(|_| TelemetryError::Filter)
 }
 
 fn without_audit(filter: EnvFilter) -> Result<EnvFilter, TelemetryError> {

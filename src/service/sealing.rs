@@ -215,7 +215,7 @@ impl Vault {
 /// Says of each event how it was found.
 struct Judge<'a> {
     key: &'a AuditKey,
-    /// When the event of the last leaf was recorded.
+    /// When the last event was recorded that was sealed as authentic.
     newest: Option<OffsetDateTime>,
     now: OffsetDateTime,
     /// When the first event was recorded that is authenticated by this key.

@@ -56,11 +56,12 @@ impl Sealing {
         note.map(|note| parse_checkpoint(&note)).transpose()
     }
 
-    /// When the event of the last leaf was recorded.
+    /// When the last event was recorded that was sealed as authentic.
     pub async fn newest_time(&mut self) -> Result<Option<OffsetDateTime>, StoreError> {
         Ok(sqlx::query_scalar!(
             r#"select least(greatest(occurred_at, '0001-01-01'), '9999-12-31') as "occurred_at!"
-            from audit_leaves join audit_events using (account_sid, event_sid) order by leaf_index desc limit 1"#
+            from audit_leaves join audit_events using (account_sid, event_sid)
+            where authenticity = 'authentic' order by leaf_index desc limit 1"#
         )
         .fetch_optional(&mut *self.transaction)
         .await?)

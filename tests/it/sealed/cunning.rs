@@ -231,7 +231,11 @@ async fn rows_that_no_program_can_read_are_named_and_stop_nobody() {
     let victim = event_at(&app, 3).await;
     by_sql(
         &app,
-        "alter table audit_events drop constraint audit_events_time_can_be",
+        "alter table audit_events drop constraint audit_events_time_can_be;
+        alter table audit_events alter column occurred_at drop not null, alter column actor_type drop not null,
+            alter column action drop not null, alter column outcome drop not null,
+            alter column changed_fields drop not null;
+        alter table audit_leaves drop constraint audit_leaves_authenticity_known",
     )
     .await;
     for (edit, problem) in [
@@ -239,6 +243,11 @@ async fn rows_that_no_program_can_read_are_named_and_stop_nobody() {
         ("occurred_at = '-infinity'", Problem::Changed),
         ("occurred_at = '250000-01-01'", Problem::Changed),
         ("before = '{\"x\": 1e999}'", Problem::Changed),
+        ("changed_fields = '{NULL}'", Problem::Changed),
+        ("changed_fields = '{{a},{b}}'", Problem::Changed),
+        ("changed_fields = null", Problem::Changed),
+        ("action = null, outcome = null, actor_type = null", Problem::Changed),
+        ("occurred_at = null", Problem::Changed),
     ] {
         by_sql(
             &app,
@@ -253,7 +262,11 @@ async fn rows_that_no_program_can_read_are_named_and_stop_nobody() {
             "{edit}"
         );
     }
-    for edit in ["occurred_at = 'infinity'", "after = '{\"x\": 1e999}'"] {
+    for edit in [
+        "occurred_at = 'infinity'",
+        "after = '{\"x\": 1e999}'",
+        "changed_fields = '{NULL}'",
+    ] {
         let turn = keep_from_sealing(&app).await;
         record(&app, "a").await;
         let waiting = "(select event_sid from audit_unsealed)";

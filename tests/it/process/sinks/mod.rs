@@ -136,6 +136,23 @@ async fn what_else_is_logged_does_not_decide_about_the_file() {
     assert!(file_of(&deployment).contains("account.suspend"));
 }
 
+#[tokio::test]
+async fn a_level_does_not_silence_what_is_told_of_changes_and_of_the_trail() {
+    let deployment = Deployment::migrated().with("LOG__FILTER", "warn,pushvault=info");
+    let account = deployment.create_account();
+    let service = deployment.serve();
+    change(&service.caller(&account), 3).await;
+    let printed = service.stop();
+    let recorded = recorded(&deployment.database().await).await;
+    assert_eq!(
+        ids(&events_in(&printed)).len(),
+        recorded.len() - 2,
+        "root_key.register and account.create are told where the command ran"
+    );
+    assert!(printed.contains(r#""target":"checkpoint""#), "{printed}");
+    assert!(!printed.contains(r#""target":"access""#), "{printed}");
+}
+
 #[test]
 fn a_command_that_only_reads_makes_no_file() {
     let deployment = with_file(Deployment::migrated());
