@@ -12,11 +12,6 @@ create table audit_unsealed (
     recorded_at timestamptz not null default clock_timestamp(),
     primary key (account_sid, event_sid)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-create index audit_unsealed_oldest_first on audit_unsealed (recorded_at);
-
--- No event is from before there was a vault, nor from beyond what clocks and programs know.
-alter table audit_events add constraint audit_events_time_can_be
-    check (occurred_at between '2020-01-01' and '9999-01-01') not valid;
 
 -- With the rights of the schema's owner, so that whoever may write an event needs no right to what becomes of it.
 create function queue_audit_event() returns trigger

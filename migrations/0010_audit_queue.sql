@@ -17,3 +17,10 @@ begin
     ));
 end
 $migration$;
+
+-- The sealer takes the oldest first, however many wait.
+create index audit_unsealed_oldest_first on audit_unsealed (recorded_at);
+
+-- No event is from before there was a vault, nor from beyond what clocks and programs know.
+alter table audit_events add constraint audit_events_time_can_be
+    check (occurred_at between '2020-01-01' and '9999-01-01') not valid;
