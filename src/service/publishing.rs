@@ -23,10 +23,9 @@ const EVERY: Duration = Duration::from_secs(1);
 pub struct Publisher {
     file: Option<PathBuf>,
     url: Option<Poster>,
-    /// The newest checkpoint that was published, by this process or, as the file says, by one before it.
+    /// The newest checkpoint that this process published.
     last: Option<Checkpoint>,
-    /// How many leaves that covers which the file has, and which the address has.
-    file_has: u64,
+    /// How many leaves that covers which the address has.
     url_has: u64,
     /// What was told to the log.
     told: Option<String>,
@@ -65,7 +64,6 @@ impl Publisher {
             file: settings.file.clone(),
             url: settings.url.as_ref().map(|url| Poster::new(url.as_str())).transpose()?,
             last: None,
-            file_has: 0,
             url_has: 0,
             told: None,
         })
@@ -94,26 +92,36 @@ impl Vault {
     }
 
     async fn publish(&self, publisher: &mut Publisher) -> Result<(), Unpublished> {
-        if let (None, Some(file)) = (&publisher.last, &publisher.file) {
-            publisher.last = self.counted("file", read(file).await)?;
-            publisher.file_has = publisher.last.as_ref().map_or(0, Checkpoint::size);
-        }
+        // Every time, and before the newest one is asked for: other replicas write to the file too, and the slower of two
+        // may have put an older one there.
+        let in_file = match &publisher.file {
+            Some(file) => self.counted("file", read(file).await),
+            None => Ok(None),
+        };
+        let before = [publisher.last.as_ref(), in_file.as_ref().ok().and_then(Option::as_ref)];
         let newest = self.store.newest_checkpoint().await.map_err(VaultError::from)?;
         let Some(newest) = newest else {
-            return publisher
-                .last
-                .as_ref()
-                .map_or(Ok(()), |_| Err(Unpublished::Contradiction));
+            let is_first = before.iter().all(Option::is_none);
+            return if is_first {
+                in_file.map(drop)
+            } else {
+                Err(Unpublished::Contradiction)
+            };
         };
-        self.require_continued(publisher.last.as_ref(), &newest).await?;
+        if !newest.is_signed_by(&self.verifier_key()) {
+            return Err(Unpublished::Unsigned);
+        }
+        for last in before.into_iter().flatten() {
+            self.require_continued(last, &newest).await?;
+        }
         let size = newest.size();
         // Whatever one of them does, the other has it.
-        let mut result = Ok(());
-        if let Some(file) = publisher.file.as_ref().filter(|_| publisher.file_has != size) {
-            let written = self.counted("file", write(file, newest.note()).await.map_err(Unpublished::File));
-            publisher.file_has = if written.is_ok() { size } else { publisher.file_has };
-            result = written;
-        }
+        let mut result = match (&publisher.file, in_file) {
+            (Some(file), Ok(in_file)) if in_file.as_ref().map(Checkpoint::size) != Some(size) => {
+                self.counted("file", write(file, newest.note()).await.map_err(Unpublished::File))
+            }
+            (_, in_file) => in_file.map(drop),
+        };
         if let Some(url) = publisher.url.as_ref().filter(|_| publisher.url_has != size) {
             let posted = url.post("text/plain; charset=utf-8", newest.note().to_owned()).await;
             let posted = self.counted("url", posted.map_err(Unpublished::Url));
@@ -124,14 +132,8 @@ impl Vault {
         result
     }
 
-    /// The newest checkpoint is signed by the key in use, and its tree has all that the one before has.
-    async fn require_continued(&self, last: Option<&Checkpoint>, newest: &Checkpoint) -> Result<(), Unpublished> {
-        if !newest.is_signed_by(&self.verifier_key()) {
-            return Err(Unpublished::Unsigned);
-        }
-        let Some(last) = last else {
-            return Ok(());
-        };
+    /// The tree of the newest checkpoint has all that the one before has.
+    async fn require_continued(&self, last: &Checkpoint, newest: &Checkpoint) -> Result<(), Unpublished> {
         match self.continuation(last, newest).await? {
             Continuation::Proven => Ok(()),
             Continuation::Pruned => Err(Unpublished::Pruned),

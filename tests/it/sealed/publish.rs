@@ -49,6 +49,21 @@ async fn the_file_has_the_newest_checkpoint_and_verifies_the_trail() {
 }
 
 #[tokio::test]
+async fn an_older_checkpoint_that_a_slower_replica_put_there_does_not_stay() {
+    let (app, _directory, file) = with_file().await;
+    record(&app, "a").await;
+    let older = seal(&app);
+    record(&app, "a").await;
+    let newest = seal(&app);
+    let has_newest = async || in_file(&file).is_some_and(|kept| kept.size() == newest.size());
+    wait_until("the file has it", has_newest).await;
+    std::fs::write(&file, older.note()).unwrap();
+    wait_until("the file has it again, without anything new", has_newest).await;
+    std::fs::remove_file(&file).unwrap();
+    wait_until("the file is there again", has_newest).await;
+}
+
+#[tokio::test]
 async fn a_trail_that_was_restored_from_before_never_replaces_the_checkpoint_in_the_file() {
     let (mut app, _directory, file) = with_file().await;
     record(&app, "a").await;
