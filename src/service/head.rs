@@ -35,7 +35,7 @@ impl Vault {
             (None, Some(_)) => {}
         }
         if let Some(head) = head {
-            if !self.is_signed(&head).await? {
+            if !self.is_signed(&head, &self.lost_keys().await?) {
                 return Err(VaultError::NotWhole(
                     "the newest checkpoint of the audit trail is not signed by the vault's key",
                 ));
@@ -64,17 +64,36 @@ impl Vault {
         })
     }
 
-    /// Whether the key in use has signed a checkpoint, or one that was lost with a root key before this one.
-    pub(super) async fn is_signed(&self, checkpoint: &Checkpoint) -> Result<bool, VaultError> {
-        if checkpoint.is_signed_by(&self.verifier_key()) {
-            return Ok(true);
-        }
-        let lost = self.lost_keys().await?;
-        Ok(lost.iter().any(|lost| checkpoint.is_signed_by(&lost.key)))
+    /// Whether the key in use has signed a checkpoint, or one that was lost after it had.
+    pub(super) fn is_signed(&self, checkpoint: &Checkpoint, lost: &[LostKey]) -> bool {
+        checkpoint.is_signed_by(&self.verifier_key())
+            || lost.iter().any(|lost| {
+                lost.until.is_none_or(|until| checkpoint.size() <= until) && checkpoint.is_signed_by(&lost.key)
+            })
     }
 
-    /// The keys that were lost with root keys, the latest first. Each is named by the event of the restore that replaced it;
-    /// that event is authenticated by the key that came after, up to the one in use.
+    /// The largest signed checkpoint with no more leaves than this. Somebody may have put others there.
+    pub(super) async fn signed_up_to(
+        &self,
+        mut leaves: u64,
+        lost: &[LostKey],
+    ) -> Result<Option<Checkpoint>, VaultError> {
+        while let Some((size, note)) = self.store.checkpoint_up_to(leaves).await? {
+            let checkpoint = Checkpoint::parse(&note).ok();
+            if let Some(checkpoint) = checkpoint.filter(|read| read.size() == size && self.is_signed(read, lost)) {
+                return Ok(Some(checkpoint));
+            }
+            let Some(fewer) = size.checked_sub(1) else {
+                break;
+            };
+            leaves = fewer;
+        }
+        Ok(None)
+    }
+
+    /// The keys that were lost with root keys, the latest first. Each is named by the event of the restore that replaced it.
+    /// That event is authenticated by the key that came after: by the one in use, or by one that is lost by now; then it was
+    /// sealed before the restore that followed.
     pub(super) async fn lost_keys(&self) -> Result<Vec<LostKey>, VaultError> {
         let audit_key = self.signer.audit_key()?;
         let (mut lost, mut successor) = (Vec::<LostKey>::new(), audit_key.id().to_owned());
@@ -82,8 +101,11 @@ impl Vault {
             if event.mac_key_id.as_deref() != Some(&successor) {
                 continue;
             }
-            let mac = event.mac.as_deref().unwrap_or_default();
-            if lost.is_empty() && !audit_key.fits(&event.record, mac)? {
+            let is_credible = match lost.last() {
+                None => audit_key.fits(&event.record, event.mac.as_deref().unwrap_or_default())?,
+                Some(later) => until.is_some_and(|until| later.until.is_none_or(|later| until < later)),
+            };
+            if !is_credible {
                 continue;
             }
             let named = event

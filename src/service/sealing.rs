@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::error::VaultError;
 use super::vault::Vault;
-use crate::store::{Sealing, StoredEvent, Waiting};
+use crate::store::{History, Sealing, StoredEvent, Waiting};
 use crate::telemetry::chain;
 use crate::trail::{
     AuditKey, Authenticity, Checkpoint, LATE, Leaf, ROLLOUT, SKEW, TrailError, Tree, positions_of_edge,
@@ -123,9 +123,7 @@ impl Vault {
         }
         let mut tree = grown_to(&mut sealing, head.as_ref()).await?;
         let audit_key = self.signer.audit_key()?;
-        let mut judge = self
-            .judge(&mut sealing, &audit_key, head.as_ref(), now, &waiting)
-            .await?;
+        let mut judge = self.judge(&mut sealing, &audit_key, now, &waiting).await?;
         let (first, mut leaves, mut hashes) = (tree.size(), Vec::with_capacity(waiting.len()), Vec::new());
         for event in waiting {
             let leaf = judge.leaf(event)?;
@@ -144,7 +142,6 @@ impl Vault {
         &self,
         sealing: &mut Sealing,
         key: &'a AuditKey,
-        head: Option<&Checkpoint>,
         now: OffsetDateTime,
         waiting: &[Waiting],
     ) -> Result<Judge<'a>, VaultError> {
@@ -153,19 +150,13 @@ impl Vault {
             event.is_none_or(|event| event.mac_key_id.as_deref() == Some(key.id()))
         };
         // What only an event without our MAC is judged by is asked for only where there is one: it may be far to look.
-        let (first, begins_unsigned) = if waiting.iter().all(is_ours) {
-            (None, false)
+        let history = if waiting.iter().all(is_ours) {
+            History::default()
         } else {
-            (
-                sealing.first_authenticated_by(key.id()).await?,
-                sealing.begins_unsigned().await?,
-            )
+            sealing.history(key.id()).await?
         };
-        let key_of_trail = self.verifier_key();
         Ok(Judge {
-            first,
-            begins_unsigned,
-            is_new_key: head.is_none_or(|head| !head.is_signed_by(&key_of_trail)),
+            history,
             newest: sealing.newest_time().await?,
             now,
             key,
@@ -218,12 +209,8 @@ struct Judge<'a> {
     /// When the last event was recorded that was sealed as authentic.
     newest: Option<OffsetDateTime>,
     now: OffsetDateTime,
-    /// When the first event was recorded that is authenticated by this key.
-    first: Option<OffsetDateTime>,
-    /// Whether the trail began before there were MACs.
-    begins_unsigned: bool,
-    /// Whether the present key has signed nothing yet.
-    is_new_key: bool,
+    /// What the leaves before say of events without a MAC of this key.
+    history: History,
 }
 
 impl Judge<'_> {
@@ -232,8 +219,12 @@ impl Judge<'_> {
             None => Authenticity::Missing,
             Some(event) => self.judge(event)?,
         };
+        self.history
+            .begins_unsigned
+            .get_or_insert(authenticity == Authenticity::Unsigned);
         if let (Authenticity::Authentic, Some(event)) = (authenticity, &waiting.event) {
-            self.first.get_or_insert(event.occurred_at);
+            self.history.first.get_or_insert(event.occurred_at);
+            self.history.is_key_known = true;
         }
         Ok(Leaf {
             authenticity,
@@ -246,10 +237,7 @@ impl Judge<'_> {
     fn judge(&self, event: &StoredEvent) -> Result<Authenticity, TrailError> {
         if event.mac_key_id.as_deref() == Some(self.key.id()) {
             let fits = self.key.fits(&event.record, event.mac.as_deref().unwrap_or_default())?;
-            // The MAC covers all but the time.
-            let is_timely = event.occurred_at <= self.now + SKEW
-                && self.newest.is_none_or(|newest| event.occurred_at >= newest - LATE);
-            return Ok(if fits && is_timely {
+            return Ok(if fits && self.is_timely(event) {
                 Authenticity::Authentic
             } else {
                 Authenticity::Forged
@@ -257,15 +245,27 @@ impl Judge<'_> {
         }
         // No MAC, or one of a key that is lost: before the first event of the present key, and while a release is rolled
         // out that is the first one with MACs.
-        let is_expected = match self.first {
-            None => self.is_new_key || self.begins_unsigned,
-            Some(first) => self.begins_unsigned && self.now < first + ROLLOUT,
-        };
-        Ok(if is_expected {
+        let History {
+            first,
+            begins_unsigned,
+            is_key_known,
+        } = self.history;
+        let is_rolled_out = || begins_unsigned == Some(true) && first.is_some_and(|first| self.now < first + ROLLOUT);
+        Ok(if !is_key_known || is_rolled_out() {
             Authenticity::Unsigned
         } else {
             Authenticity::Forged
         })
+    }
+
+    /// Whether the database's time of an event can be. The MAC does not cover it, but that of the process which wrote it.
+    fn is_timely(&self, event: &StoredEvent) -> bool {
+        let is_as_written = event
+            .written_at
+            .is_some_and(|written_at| (event.occurred_at - written_at).abs() <= SKEW);
+        is_as_written
+            && event.occurred_at <= self.now + SKEW
+            && self.newest.is_none_or(|newest| event.occurred_at >= newest - LATE)
     }
 }
 

@@ -1,31 +1,15 @@
-//! The audit trail as it is stored: events, the leaves that they are, the hashes and the checkpoints of the tree.
+//! The audit trail as it is stored: which events are which leaves, the hashes and the checkpoints of the tree.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
-use data_encoding::HEXLOWER;
-use serde_json::Value;
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
+use super::audit_events::{StoredEvent, events};
 use super::database::Store;
 use super::error::StoreError;
 use crate::domain::sid::EventSid;
-use crate::domain::text::rfc_3339_micros;
-use crate::trail::{Authenticity, Checkpoint, EventRecord, Hash, Hashes};
-
-/// An event as it is stored.
-#[derive(Debug, Clone)]
-pub struct StoredEvent {
-    /// What it says.
-    pub record: EventRecord,
-    /// When, by the database.
-    pub occurred_at: OffsetDateTime,
-    /// Its MAC.
-    pub mac: Option<Vec<u8>>,
-    /// Whose MAC it is.
-    pub mac_key_id: Option<String>,
-}
+use crate::trail::{Authenticity, Checkpoint, Hash, Hashes};
 
 /// Which event is which leaf.
 #[derive(Debug, Clone)]
@@ -84,15 +68,15 @@ impl Store {
         note.map(|note| parse_checkpoint(&note)).transpose()
     }
 
-    /// The largest checkpoint with no more leaves than this.
-    pub async fn checkpoint_up_to(&self, leaves: u64) -> Result<Option<Checkpoint>, StoreError> {
-        let note = sqlx::query_scalar!(
-            "select note from audit_checkpoints where tree_size <= $1 order by tree_size desc limit 1",
+    /// The largest checkpoint with no more leaves than this: how many it is said to have, and its text as it stands there.
+    pub async fn checkpoint_up_to(&self, leaves: u64) -> Result<Option<(u64, String)>, StoreError> {
+        let row = sqlx::query!(
+            "select tree_size, note from audit_checkpoints where tree_size <= $1 order by tree_size desc limit 1",
             signed(leaves)?,
         )
         .fetch_optional(&self.pool())
         .await?;
-        note.map(|note| parse_checkpoint(&note)).transpose()
+        row.map(|row| Ok((unsigned(row.tree_size)?, row.note))).transpose()
     }
 
     /// The checkpoints with more leaves than `after`, and no more than `to`: how many leaves each is said to have, and its
@@ -151,12 +135,24 @@ impl Store {
     /// moment, since both grow.
     pub async fn extent(&self) -> Result<(u64, u64), StoreError> {
         let row = sqlx::query!(
-            r#"select (select coalesce(max(leaf_index) + 1, 0) from audit_leaves) as "leaves!",
+            r#"select (select max(leaf_index) from audit_leaves where leaf_index >= 0) as last,
                 (select coalesce(max(tree_size), 0) from audit_checkpoints) as "covered!""#
         )
         .fetch_one(&self.pool())
         .await?;
-        Ok((unsigned(row.leaves)?, unsigned(row.covered)?))
+        let last = row.last.map(unsigned).transpose()?;
+        Ok((last.map_or(0, |last| last + 1), unsigned(row.covered)?))
+    }
+
+    /// The index of the first leaf that is not before this one.
+    pub async fn next_leaf(&self, from: u64) -> Result<Option<u64>, StoreError> {
+        let index = sqlx::query_scalar!(
+            "select min(leaf_index) from audit_leaves where leaf_index >= $1",
+            signed(from)?
+        )
+        .fetch_one(&self.pool())
+        .await?;
+        index.map(unsigned).transpose()
     }
 
     /// The leaves from one index up to another, in order.
@@ -248,8 +244,14 @@ impl Store {
     }
 
     /// Events that are no leaf of the tree and do not wait to become one: account and SID, some of them. That they wait is
-    /// no excuse for those that should have been sealed. What is below a pruning or past the newest checkpoint is no leaf.
-    pub async fn stray_events(&self, limit: i64, overdue: &[String]) -> Result<Vec<(String, String)>, StoreError> {
+    /// no excuse for those that should have been sealed. What is below a pruning, or past what is covered, is no leaf; where
+    /// that is not given, the newest checkpoint says it.
+    pub async fn stray_events(
+        &self,
+        limit: i64,
+        overdue: &[String],
+        covered: Option<u64>,
+    ) -> Result<Vec<(String, String)>, StoreError> {
         let rows = sqlx::query!(
             "select account_sid, event_sid from audit_events
             where not exists (
@@ -257,7 +259,7 @@ impl Store {
                 where audit_leaves.account_sid = audit_events.account_sid
                     and audit_leaves.event_sid = audit_events.event_sid
                     and leaf_index >= (select coalesce(max(tree_size), 0) from audit_prunings)
-                    and leaf_index < (select coalesce(max(tree_size), 0) from audit_checkpoints)
+                    and leaf_index < coalesce($3, (select max(tree_size) from audit_checkpoints), 0)
             ) and (event_sid = any($2) or not exists (
                 select from audit_unsealed
                 where audit_unsealed.account_sid = audit_events.account_sid
@@ -265,67 +267,12 @@ impl Store {
             )) order by occurred_at, event_sid limit $1",
             limit,
             overdue,
+            covered.map(signed).transpose()?,
         )
         .fetch_all(&self.pool())
         .await?;
         Ok(rows.into_iter().map(|row| (row.account_sid, row.event_sid)).collect())
     }
-}
-
-pub(super) async fn events(
-    executor: impl PgExecutor<'_>,
-    keys: impl Iterator<Item = (String, String)>,
-) -> Result<HashMap<(String, String), StoredEvent>, StoreError> {
-    let (accounts, sids): (Vec<_>, Vec<_>) = keys.unzip();
-    let rows = sqlx::query!(
-        r#"select account_sid, event_sid,
-            least(greatest(occurred_at, '0001-01-01'), '9999-12-31') as "occurred_at!",
-            coalesce(actor_type, '') as "actor_type!", actor_sid, host(source_address) as source_address, user_agent,
-            request_sid, traceparent, coalesce(action, '') as "action!", coalesce(outcome, '') as "outcome!", error_code,
-            target_sid, target_version, to_jsonb(changed_fields)::text as changed_fields, before::text, after::text,
-            envelope_digest, mac, mac_key_id
-        from audit_events join unnest($1::text[], $2::text[]) as wanted (account_sid, event_sid)
-            using (account_sid, event_sid)"#,
-        &accounts,
-        &sids,
-    )
-    .fetch_all(executor)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let source_address = row.source_address.map(|address| address.parse::<IpAddr>());
-            let source_address = source_address
-                .transpose()
-                .map_err(|_| StoreError::Malformed("source_address"))?;
-            let record = EventRecord {
-                account_sid: row.account_sid.clone(),
-                action: row.action,
-                actor_sid: row.actor_sid,
-                actor_type: row.actor_type,
-                after: row.after.map(parse_json),
-                before: row.before.map(parse_json),
-                changed_fields: parse_fields(row.changed_fields.unwrap_or_default()),
-                envelope_digest: row.envelope_digest.map(|digest| HEXLOWER.encode(&digest)),
-                error_code: row.error_code,
-                event_sid: row.event_sid.clone(),
-                occurred_at: Some(rfc_3339_micros(row.occurred_at)),
-                outcome: row.outcome,
-                request_sid: row.request_sid,
-                source_address: source_address.map(|address| address.to_string()),
-                target_sid: row.target_sid,
-                target_version: row.target_version,
-                traceparent: row.traceparent,
-                user_agent: row.user_agent,
-            };
-            let stored = StoredEvent {
-                record,
-                occurred_at: row.occurred_at,
-                mac: row.mac,
-                mac_key_id: row.mac_key_id,
-            };
-            Ok(((row.account_sid, row.event_sid), stored))
-        })
-        .collect()
 }
 
 pub(super) async fn hashes(executor: impl PgExecutor<'_>, positions: &[u64]) -> Result<Hashes, StoreError> {
@@ -346,16 +293,6 @@ pub(super) async fn hashes(executor: impl PgExecutor<'_>, positions: &[u64]) -> 
 
 // What the owner of the tables can put there, and no release ever did, is read as something that nobody sealed: whoever
 // verifies says then which event it is.
-
-/// A text that is no JSON, or none that can be read here, is taken as the text that it is.
-fn parse_json(text: String) -> Value {
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
-}
-
-/// A list with elements that are none, or lists, is taken as one name.
-fn parse_fields(text: String) -> Vec<String> {
-    serde_json::from_str(&text).unwrap_or_else(|_| vec![text])
-}
 
 /// What is no hash is not there.
 fn parse_hash(bytes: Vec<u8>) -> Option<Hash> {

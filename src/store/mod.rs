@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod audit_events;
 mod audit_list;
 mod audit_log;
 mod audit_trail;
@@ -28,7 +29,8 @@ mod unit_of_work;
 mod versions;
 
 pub use accounts::{AuthenticationRecord, NewAccountRow, TokenHashes};
-pub use audit_trail::{Backlog, StoredEvent, StoredLeaf};
+pub use audit_events::StoredEvent;
+pub use audit_trail::{Backlog, StoredLeaf};
 pub use credentials::NewCredentialRow;
 pub use database::Store;
 pub use error::StoreError;
@@ -38,7 +40,7 @@ pub use recovery::StoredAccountKey;
 pub use replicas::LiveReplica;
 pub use rotation::{Rewrapped, Turn};
 pub use schema::{SchemaError, SchemaState};
-pub use sealing::{Sealing, Waiting};
+pub use sealing::{History, Sealing, Waiting};
 pub use signing_keys::WrappedSigningKey;
 pub use unit_of_work::UnitOfWork;
 pub use versions::CredentialVersion;

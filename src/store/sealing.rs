@@ -3,7 +3,8 @@
 use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 
-use super::audit_trail::{self, StoredEvent, parse_checkpoint, signed};
+use super::audit_events::{StoredEvent, events};
+use super::audit_trail::{self, parse_checkpoint, signed};
 use super::database::Store;
 use super::error::StoreError;
 use crate::trail::{Checkpoint, Hash, Hashes, Leaf};
@@ -22,6 +23,18 @@ pub struct Waiting {
     pub event_sid: String,
     /// The event.
     pub event: Option<StoredEvent>,
+}
+
+/// What the leaves say of events without a MAC.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct History {
+    /// When the first event was recorded that was sealed as authentic.
+    pub first: Option<OffsetDateTime>,
+    /// Whether the first leaf of all is there and has no MAC: then the trail is older than MACs are. None while there is no
+    /// leaf.
+    pub begins_unsigned: Option<bool>,
+    /// Whether an event was sealed that the present key authenticates.
+    pub is_key_known: bool,
 }
 
 impl Store {
@@ -72,27 +85,30 @@ impl Sealing {
         audit_trail::hashes(&mut *self.transaction, positions).await
     }
 
-    /// Whether the first leaf of all is there and has no MAC: then the trail is older than MACs are.
-    pub async fn begins_unsigned(&mut self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select exists (
-                select from audit_leaves where leaf_index = 0 and authenticity = 'unsigned'
-            ) as "begins_unsigned!""#
-        )
-        .fetch_one(&mut *self.transaction)
-        .await?)
-    }
-
-    /// When the first event was recorded that was sealed with a MAC of this key.
-    pub async fn first_authenticated_by(&mut self, key_id: &str) -> Result<Option<OffsetDateTime>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select least(greatest(occurred_at, '0001-01-01'), '9999-12-31') as "occurred_at!"
-            from audit_leaves join audit_events using (account_sid, event_sid)
-            where authenticity = 'authentic' and mac_key_id = $1 order by leaf_index limit 1"#,
+    /// What the leaves say of events that have no MAC of this key.
+    pub async fn history(&mut self, key_id: &str) -> Result<History, StoreError> {
+        let row = sqlx::query!(
+            r#"select
+                (
+                    select least(greatest(occurred_at, '0001-01-01'), '9999-12-31')
+                    from audit_leaves join audit_events using (account_sid, event_sid)
+                    where authenticity = 'authentic' order by leaf_index limit 1
+                ) as first,
+                (select authenticity = 'unsigned' from audit_leaves where leaf_index = 0) as begins_unsigned,
+                exists (select from audit_leaves where leaf_index >= 0) as "is_begun!",
+                exists (
+                    select from audit_leaves join audit_events using (account_sid, event_sid)
+                    where authenticity = 'authentic' and mac_key_id = $1
+                ) as "is_key_known!""#,
             key_id,
         )
-        .fetch_optional(&mut *self.transaction)
-        .await?)
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        Ok(History {
+            first: row.first,
+            begins_unsigned: row.begins_unsigned.or(row.is_begun.then_some(false)),
+            is_key_known: row.is_key_known,
+        })
     }
 
     /// Takes events out of those that wait, the oldest first; those that are gone come first of all. One that is a leaf
@@ -116,7 +132,7 @@ impl Sealing {
         let count = i64::try_from(taken.len()).unwrap_or(i64::MAX);
         let taken = taken.into_iter().filter(|row| !row.is_leaf);
         let keys: Vec<_> = taken.map(|row| (row.account_sid, row.event_sid)).collect();
-        let mut events = audit_trail::events(&mut *self.transaction, keys.iter().cloned()).await?;
+        let mut events = events(&mut *self.transaction, keys.iter().cloned()).await?;
         let mut waiting: Vec<_> = keys
             .into_iter()
             .map(|key| {

@@ -54,6 +54,9 @@ pub struct EventRecord {
     pub traceparent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// When the vault wrote it down, by its own clock; as `occurred_at`. Absent from what earlier releases wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<String>,
 }
 
 /// The key that authenticates events until they are sealed: it comes from the signing key.
@@ -133,7 +136,7 @@ impl EventRecord {
         serde_json_canonicalizer::to_string(self).map_err(|_| TrailError::Event)
     }
 
-    /// What the MAC of an event covers: all but the time, which only the database knows, and only when the event is in it.
+    /// What the MAC of an event covers: all but the time of the database, which is known only when the event is in it.
     fn untimed(&self) -> Result<String, TrailError> {
         let untimed = Self {
             occurred_at: None,
@@ -167,6 +170,7 @@ impl From<&AuditEvent> for EventRecord {
             target_version: event.target_version,
             traceparent: context.traceparent.clone(),
             user_agent: context.user_agent.clone(),
+            written_at: None,
         }
     }
 }
@@ -219,6 +223,16 @@ mod tests {
             target_version: Some(2),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             user_agent: Some("curl/7.88.1".to_owned()),
+            written_at: None,
+        }
+    }
+
+    /// An event with a value in every field.
+    fn complete() -> EventRecord {
+        EventRecord {
+            error_code: Some(20403),
+            written_at: Some("2026-11-26T04:00:18.404600Z".to_owned()),
+            ..frozen()
         }
     }
 
@@ -237,15 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn the_mac_covers_every_field_but_the_time() {
+    fn the_mac_covers_every_field_but_the_time_of_the_database() {
         let key = AuditKey::new("id".to_owned(), &SigningKey::from_slice(&[7; 32]).unwrap()).unwrap();
-        let mac = key.mac(&frozen()).unwrap();
+        let mac = key.mac(&complete()).unwrap();
         let of_another_time = EventRecord {
             occurred_at: Some("2026-11-26T05:00:00.000000Z".to_owned()),
-            ..frozen()
+            ..complete()
         };
         assert!(key.fits(&of_another_time, &mac).unwrap());
-        let whole = serde_json::to_value(frozen()).unwrap();
+        let whole = serde_json::to_value(complete()).unwrap();
         let mut changed = 0;
         for (name, value) in whole.as_object().unwrap() {
             let mut other = whole.clone();
@@ -260,7 +274,7 @@ mod tests {
             assert_eq!(key.fits(&other, &mac).unwrap(), name == "occurred_at", "{name}");
             changed += 1;
         }
-        assert_eq!(changed, 17);
-        assert!(!key.fits(&frozen(), &mac[..31]).unwrap());
+        assert_eq!(changed, 19);
+        assert!(!key.fits(&complete(), &mac[..31]).unwrap());
     }
 }

@@ -59,6 +59,8 @@ pub enum Problem {
     },
     /// What comes before the first leaf is gone, and no event tells of a pruning.
     Unpruned,
+    /// No event tells that the signing key was made: whatever was there at first is gone.
+    NoBeginning,
     /// No signed checkpoint covers what is there from this leaf on.
     Uncovered {
         /// How many leaves the largest one covers that does.
@@ -81,9 +83,13 @@ impl Finding {
         }
     }
 
-    /// Whether the tree itself says it, sealed for ever: that an event was found to be forged, or gone.
+    /// Whether the tree itself says it, sealed for ever: that an event was found to be forged, or gone, or stands where it
+    /// cannot have come to be.
     pub(super) fn is_sealed_fact(&self) -> bool {
-        matches!(self.problem, Problem::Forged | Problem::RemovedUnsealed)
+        matches!(
+            self.problem,
+            Problem::Forged | Problem::RemovedUnsealed | Problem::Unsigned | Problem::Untimely
+        )
     }
 }
 
@@ -160,6 +166,9 @@ impl fmt::Display for Problem {
             ),
             Self::Unsigned => formatter.write_str("it has no MAC, and was recorded when every event had one"),
             Self::Untimely => formatter.write_str("its time is long before that of the events before it"),
+            Self::NoBeginning => formatter.write_str(
+                "no event tells that the signing key was made, and the vault recorded that first: the tables were emptied",
+            ),
             Self::Unpruned => {
                 formatter.write_str("the first leaves are gone, and no event of the trail tells that they were pruned")
             }

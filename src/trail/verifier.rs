@@ -9,7 +9,7 @@ use super::checkpoint::Checkpoint;
 use super::entry::Entry;
 use super::error::TrailError;
 use super::event::{Authenticity, EventRecord};
-use super::order::Order;
+use super::order::{Grace, Order};
 use super::problem::{Finding, Problem, of_event, of_leaf, problem_of};
 use super::tree::{Hash, Hashes, Tree, positions_of_edge};
 use crate::domain::audit::Action;
@@ -34,6 +34,8 @@ pub struct Verdict {
     pub sealed_facts: usize,
     /// What is wrong, the first first.
     pub findings: Vec<Finding>,
+    /// Until when events without a MAC are to be expected.
+    pub grace: Grace,
 }
 
 /// A verification under way.
@@ -48,7 +50,8 @@ pub struct Verifier {
     fits: u64,
     unsigned: u64,
     order: Order,
-    is_pruning_told: bool,
+    /// Whether an event tells why the first leaf is where it is: that the key was made, or that leaves were pruned.
+    is_beginning_told: bool,
     /// The size of the largest checkpoint that the tree was held against.
     held: u64,
     count: usize,
@@ -87,8 +90,8 @@ impl Verifier {
             expected: BTreeMap::new(),
             fits: first,
             unsigned: 0,
-            order: Order::default(),
-            is_pruning_told: false,
+            order: Order::new(),
+            is_beginning_told: false,
             held: first,
             count: 0,
             sealed_facts: 0,
@@ -133,8 +136,9 @@ impl Verifier {
                 self.find(finding);
             }
             self.unsigned += u64::from(leaf.authenticity == Authenticity::Unsigned);
-            self.is_pruning_told |= leaf.authenticity == Authenticity::Authentic
-                && leaf.event.as_ref().is_some_and(|event| self.tells_of_pruning(event));
+            if let (Authenticity::Authentic, Some(event)) = (leaf.authenticity, &leaf.event) {
+                self.learn(event);
+            }
         }
         // By its stored hash, so that one leaf that is wrong hides nothing of those after it.
         let Some(hash) = entry.hash.or(computed) else {
@@ -186,11 +190,19 @@ impl Verifier {
             let covered = self.held;
             self.find(of_leaf(covered, Problem::Uncovered { covered }));
         }
-        for finding in std::mem::take(&mut self.order).finish() {
+        let grace = self.order.grace();
+        for finding in std::mem::replace(&mut self.order, Order::new()).finish() {
             self.find(finding);
         }
-        if is_everything && self.first > 0 && !self.is_pruning_told {
-            self.find(of_leaf(0, Problem::Unpruned));
+        if is_everything && !self.is_beginning_told {
+            self.find(of_leaf(
+                0,
+                if self.first > 0 {
+                    Problem::Unpruned
+                } else {
+                    Problem::NoBeginning
+                },
+            ));
         }
         self.findings.sort_by_key(Finding::rank);
         Verdict {
@@ -201,6 +213,7 @@ impl Verifier {
             count: self.count,
             sealed_facts: self.sealed_facts,
             findings: self.findings,
+            grace,
         }
     }
 
@@ -215,13 +228,30 @@ impl Verifier {
         Ok(())
     }
 
-    fn tells_of_pruning(&self, event: &EventRecord) -> bool {
-        let size = event
-            .after
-            .as_ref()
-            .and_then(|after| after.get("tree_size"))
-            .and_then(Value::as_u64);
-        event.action == Action::AuditPrune.as_str() && event.outcome == "success" && size == Some(self.first)
+    /// Learns from an event how the trail began.
+    fn learn(&mut self, event: &EventRecord) {
+        if event.outcome != "success" {
+            return;
+        }
+        let is = |action: Action| event.action == action.as_str();
+        if self.first == 0 {
+            let makers = [
+                Action::RootKeyRegister,
+                Action::SigningKeyCreate,
+                Action::RecoveryRestore,
+            ];
+            self.is_beginning_told |= makers.into_iter().any(is);
+            return;
+        }
+        let Some(after) = event.after.as_ref().filter(|_| is(Action::AuditPrune)) else {
+            return;
+        };
+        if after.get("tree_size").and_then(Value::as_u64) == Some(self.first) {
+            self.is_beginning_told = true;
+            for finding in self.order.learn(Grace::of_pruning(after)) {
+                self.find(finding);
+            }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ const EXCEPTIONS: [(&str, &str, &str); 5] = [
 
 /// How the checksum of each migration begins. A database that has run one refuses the next release if the file is another
 /// by then: what is wrong with a migration is put right by the next one. A new migration gets a line here.
-const CHECKSUMS: [(&str, &str); 10] = [
+const CHECKSUMS: [(&str, &str); 11] = [
     ("0001_initial.sql", "11104c72133feaeb"),
     ("0002_idempotency_keys.sql", "f94b9f7d6ffc7875"),
     ("0003_key_channel.sql", "5fb328e8528e3309"),
@@ -49,6 +49,7 @@ const CHECKSUMS: [(&str, &str); 10] = [
     ("0008_rights.sql", "5aadc2a0ef0eebdc"),
     ("0009_audit_backlog.sql", "fe84741efb1db111"),
     ("0010_audit_queue.sql", "c2ff25b2ccffde5e"),
+    ("0011_audit_written_at.sql", "7d1ac1c66a6ca3ff"),
 ];
 
 #[test]

@@ -33,6 +33,7 @@ mod memory;
 mod migrate;
 mod recovery;
 mod recovery_refusals;
+mod recovery_trail;
 mod replicas;
 mod rotation;
 mod rotation_proof;

@@ -5,7 +5,9 @@
 mod cunning;
 mod export;
 mod forgery;
+mod held_back;
 mod hiding;
+mod odd_rows;
 mod prune;
 mod publish;
 mod sealing;

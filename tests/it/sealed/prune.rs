@@ -4,6 +4,7 @@ use pushvault::domain::sid::EventSid;
 use pushvault::trail::{ExportFormat, Problem};
 use time::OffsetDateTime;
 
+use super::sealing::{authenticities, record_without_mac};
 use super::{by_sql, event_at, export, first, key_of, leaves, now, record, seal, sealed_trail, verify, verify_lines};
 use crate::harness::{TestApp, operator};
 
@@ -97,6 +98,51 @@ async fn what_was_sealed_as_forged_can_be_pruned_and_the_pruning_says_so() {
     .unwrap();
     seal(&app);
     assert_eq!(verify(&app, &[]).verdict.count, 1);
+
+    prune(&app, now(&app).await).unwrap();
+
+    assert_eq!(app.audit_trail().await.pop().unwrap().after.unwrap()["findings"], 1);
+    assert!(verify(&app, &[]).verdict.is_whole());
+}
+
+/// Makes the sealer believe for a second that no event is of the key in use, and gives it one without a MAC.
+async fn mislead(app: &TestApp) {
+    let hidden = "update audit_events set mac_key_id = 'x' where mac_key_id is not null";
+    by_sql(app, hidden).await;
+    record_without_mac(app, 1).await;
+    seal(app);
+    let key = key_of(app).id();
+    let undone = format!("update audit_events set mac_key_id = '{key}' where mac_key_id is not null");
+    by_sql(app, &undone).await;
+    assert_eq!(authenticities(app).await.last().unwrap(), "unsigned");
+}
+
+#[tokio::test]
+async fn a_pruned_trail_remembers_whether_it_is_older_than_macs() {
+    let app = sealed_trail().await;
+    prune(&app, now(&app).await).unwrap();
+    assert_eq!(
+        app.audit_trail().await.pop().unwrap().after.unwrap()["without_mac_until"],
+        serde_json::Value::Null
+    );
+    record(&app, "a").await;
+    seal(&app);
+    mislead(&app).await;
+    let report = verify(&app, &[]);
+    assert_eq!(first(&report.verdict.findings).problem, Problem::Unsigned);
+    assert_eq!(report.verdict.count, 1);
+    let lines = export(&app, None, ExportFormat::Jsonl);
+    let found = verify_lines(&lines, &[], &key_of(&app)).unwrap();
+    assert_eq!(first(&found.verdict.findings).problem, Problem::Unsigned);
+}
+
+#[tokio::test]
+async fn what_was_sealed_where_it_cannot_have_come_to_be_can_be_pruned_too() {
+    let app = sealed_trail().await;
+    mislead(&app).await;
+    assert_eq!(first(&verify(&app, &[]).verdict.findings).problem, Problem::Unsigned);
+    record(&app, "a").await;
+    seal(&app);
 
     prune(&app, now(&app).await).unwrap();
 
