@@ -12,7 +12,7 @@ use super::vault::Vault;
 use crate::store::{History, Sealing, StoredEvent, Waiting};
 use crate::telemetry::chain;
 use crate::trail::{
-    AuditKey, Authenticity, Checkpoint, LATE, Leaf, ROLLOUT, SKEW, TrailError, Tree, positions_of_edge,
+    AuditKey, Authenticity, Checkpoint, LATE, Leaf, ROLLOUT, SKEW, TrailError, Tree, is_as_written, positions_of_edge,
 };
 
 /// How often there is a new checkpoint, at most.
@@ -260,10 +260,9 @@ impl Judge<'_> {
 
     /// Whether the database's time of an event can be. The MAC does not cover it, but that of the process which wrote it.
     fn is_timely(&self, event: &StoredEvent) -> bool {
-        let is_as_written = event
+        event
             .written_at
-            .is_some_and(|written_at| (event.occurred_at - written_at).abs() <= SKEW);
-        is_as_written
+            .is_some_and(|written_at| is_as_written(event.occurred_at, written_at))
             && event.occurred_at <= self.now + SKEW
             && self.newest.is_none_or(|newest| event.occurred_at >= newest - LATE)
     }

@@ -22,7 +22,7 @@ pub use export::{
     ExportFormat, ExportHeader, ExportLine, ExportReader, checkpoint_line, header_line, leaf_line, stray_line,
 };
 pub use offline::{ExportVerdict, verify_export};
-pub use order::{Grace, LATE, ROLLOUT, SKEW};
+pub use order::{Grace, LATE, ROLLOUT, SKEW, is_as_written};
 pub use problem::{Finding, Problem};
 pub use proof::{Proof, consistency_positions, is_consistent};
 pub use tree::{Hash, Hashes, Tree, hashes_before, positions_of_edge};

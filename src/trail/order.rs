@@ -110,11 +110,13 @@ impl Order {
             self.granted.truncate(self.settled);
         }
         self.settled = self.granted.len();
-        let Some(time) = time_of(event) else {
+        let Some(time) = parse(event.occurred_at.as_deref()) else {
             found.push(of_event(index, leaf, Problem::Untimely));
             return found;
         };
-        if self.newest.is_some_and(|newest| time < newest - LATE - SKEW) {
+        let is_late = self.newest.is_some_and(|newest| time < newest - LATE - SKEW);
+        let is_moved = parse(event.written_at.as_deref()).is_some_and(|written_at| !is_as_written(time, written_at));
+        if is_late || is_moved {
             found.push(of_event(index, leaf, Problem::Untimely));
         }
         if self.grace == Grace::Open {
@@ -185,8 +187,13 @@ fn end_of_rollout(first: OffsetDateTime) -> OffsetDateTime {
     first + ROLLOUT + SKEW
 }
 
-fn time_of(event: &EventRecord) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(event.occurred_at.as_deref()?, &Rfc3339).ok()
+/// Whether the database's time of an event is the one at which the vault wrote it down, as far as clocks agree.
+pub fn is_as_written(occurred_at: OffsetDateTime, written_at: OffsetDateTime) -> bool {
+    (occurred_at - written_at).abs() <= SKEW
+}
+
+fn parse(time: Option<&str>) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(time?, &Rfc3339).ok()
 }
 
 #[cfg(test)]
@@ -245,6 +252,22 @@ mod tests {
         assert_eq!(found(0, &[begin.clone(), late]), []);
         let too_late = authentic(Duration::minutes(54));
         assert_eq!(found(0, &[begin, too_late]), [(1, Problem::Untimely)]);
+    }
+
+    #[test]
+    fn a_time_that_is_not_the_one_at_which_the_vault_wrote_is_named_where_the_vault_says_it() {
+        let mut told = authentic(Duration::HOUR);
+        let written_at = |leaf: &mut Leaf, after: Duration| {
+            leaf.event.as_mut().unwrap().written_at = Some(rfc_3339_micros(BEGIN + Duration::HOUR + after));
+        };
+        for after in [-SKEW, Duration::ZERO, SKEW] {
+            written_at(&mut told, after);
+            assert_eq!(found(0, std::slice::from_ref(&told)), []);
+        }
+        for after in [-SKEW - Duration::MICROSECOND, SKEW + Duration::MICROSECOND] {
+            written_at(&mut told, after);
+            assert_eq!(found(0, std::slice::from_ref(&told)), [(0, Problem::Untimely)]);
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub enum Problem {
     },
     /// The event has no MAC, and should have one.
     Unsigned,
-    /// The event is much older than those before it.
+    /// The event is much older than those before it, or than the vault says.
     Untimely,
 }
 
@@ -165,7 +165,9 @@ impl fmt::Display for Problem {
                 "no signed checkpoint covers what comes from leaf {covered} on: it was added, or the checkpoint was taken away"
             ),
             Self::Unsigned => formatter.write_str("it has no MAC, and was recorded when every event had one"),
-            Self::Untimely => formatter.write_str("its time is long before that of the events before it"),
+            Self::Untimely => formatter.write_str(
+                "its time is not the one at which the vault wrote it, or is long before that of the events before it",
+            ),
             Self::NoBeginning => formatter.write_str(
                 "no event tells that the signing key was made, and the vault recorded that first: the tables were emptied",
             ),

@@ -100,6 +100,20 @@ async fn a_time_that_was_edited_with_all_its_hashes_is_narrowed_down_by_the_chec
         (found.leaf, &found.problem),
         (Some(fits), &Problem::Forked { fits, size })
     );
+    // By more than clocks differ.
+    let moved = "occurred_at = occurred_at + interval '6 minutes'";
+    by_sql(
+        &app,
+        &format!("update audit_events set {moved} where event_sid = '{victim}'"),
+    )
+    .await;
+    rehash(&app).await;
+    let report = verify(&app, &[]);
+    let found = first(&report.verdict.findings);
+    assert_eq!(
+        (found.event_sid.as_ref(), &found.problem),
+        (Some(&victim), &Problem::Untimely)
+    );
 }
 
 #[tokio::test]
