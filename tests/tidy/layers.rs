@@ -190,6 +190,7 @@ fn environment_clock_and_randomness_have_one_place_each() {
                 "src/metrics/process.rs",
                 "src/service/clock.rs",
                 "src/service/validation.rs",
+                "src/store/audit.rs",
                 "src/store/audit_log.rs",
                 "src/http/unread.rs",
                 "src/tls/mod.rs",
