@@ -4,13 +4,30 @@ use std::time::{Duration, Instant};
 
 use super::{LIST, credential, everything, is_unavailable};
 use crate::harness::{TestApp, migrated_database};
+use crate::process::wait_until;
+
+/// A service that waits for no lock for long.
+async fn impatient() -> TestApp {
+    TestApp::spawn_with(migrated_database(), |settings| {
+        settings.database.statement_timeout = Duration::from_millis(200);
+    })
+    .await
+}
+
+/// Insists on a 503 for everything that leaves an event: changes, and refusals, which are events too.
+async fn no_mutation_is_taken(app: &TestApp, path: &str) {
+    let owner = app.account("a");
+    is_unavailable(&owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "x")]).await);
+    is_unavailable(&owner.post(path, &[("ApiKey", "x")]).await);
+    is_unavailable(&owner.post(path, &[("FriendlyName", "x")]).await);
+    is_unavailable(&owner.delete(path).await);
+    is_unavailable(&owner.post(LIST, &[]).await);
+    is_unavailable(&app.anonymous().delete(path).await);
+}
 
 #[tokio::test]
 async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is_done() {
-    let app = TestApp::spawn_with(migrated_database(), |settings| {
-        settings.database.statement_timeout = Duration::from_millis(200);
-    })
-    .await;
+    let app = impatient().await;
     let path = credential(&app).await;
     let owner = app.account("a");
     let before = everything(&app).await;
@@ -21,13 +38,7 @@ async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is
         .execute(&mut *lock)
         .await
         .unwrap();
-    is_unavailable(&owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "x")]).await);
-    is_unavailable(&owner.post(&path, &[("ApiKey", "x")]).await);
-    is_unavailable(&owner.post(&path, &[("FriendlyName", "x")]).await);
-    is_unavailable(&owner.delete(&path).await);
-    // Refusals are events too.
-    is_unavailable(&owner.post(LIST, &[]).await);
-    is_unavailable(&app.anonymous().delete(&path).await);
+    no_mutation_is_taken(&app, &path).await;
     // Each within a statement for the change and one for the refusal.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     // Reads and updates that ask for nothing need no event.
@@ -37,6 +48,59 @@ async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is
 
     assert_eq!(everything(&app).await, before);
     owner.post(&path, &[("ApiKey", "x")]).await.json(200);
+}
+
+/// Insists that a change is made, and that its event becomes a leaf as all before it.
+async fn changes_are_made_and_sealed(app: &TestApp, path: &str) {
+    app.account("a").post(path, &[("ApiKey", "x")]).await.json(200);
+    wait_until("every event is sealed", async || {
+        sqlx::query_scalar(
+            "select not exists (select from audit_unsealed)
+                and (select count(*) from audit_leaves) = (select count(*) from audit_events)",
+        )
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_the_events_that_wait_to_be_sealed_are_locked_no_mutation_is_done() {
+    let app = impatient().await;
+    let path = credential(&app).await;
+    let before = everything(&app).await;
+
+    let mut lock = app.pool.begin().await.unwrap();
+    sqlx::query("lock table audit_unsealed in access exclusive mode")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    no_mutation_is_taken(&app, &path).await;
+    app.account("a").get(&path).await.json(200);
+    lock.rollback().await.unwrap();
+
+    assert_eq!(everything(&app).await, before);
+    changes_are_made_and_sealed(&app, &path).await;
+}
+
+#[tokio::test]
+async fn where_no_event_can_wait_to_be_sealed_no_mutation_is_done() {
+    let app = TestApp::spawn().await;
+    let path = credential(&app).await;
+    let before = everything(&app).await;
+
+    by_sql(&app, "alter table audit_unsealed rename to elsewhere").await;
+    no_mutation_is_taken(&app, &path).await;
+    app.account("a").get(&path).await.json(200);
+    by_sql(&app, "alter table elsewhere rename to audit_unsealed").await;
+
+    assert_eq!(everything(&app).await, before);
+    changes_are_made_and_sealed(&app, &path).await;
+}
+
+async fn by_sql(app: &TestApp, statement: &'static str) {
+    sqlx::raw_sql(statement).execute(&app.pool).await.unwrap();
 }
 
 #[tokio::test]
@@ -69,15 +133,9 @@ async fn a_database_that_is_read_only_refuses_every_mutation_and_takes_them_when
     let before = everything(&app).await;
     set_read_only(&app, "on").await;
     app.restart();
-    let owner = app.account("a");
 
-    is_unavailable(&owner.post(LIST, &[("Type", "gcm"), ("ApiKey", "x")]).await);
-    is_unavailable(&owner.post(&path, &[("ApiKey", "x")]).await);
-    is_unavailable(&owner.post(&path, &[("FriendlyName", "x")]).await);
-    is_unavailable(&owner.delete(&path).await);
-    is_unavailable(&owner.post(LIST, &[]).await);
-    is_unavailable(&app.anonymous().delete(&path).await);
-    owner.get(&path).await.json(200);
+    no_mutation_is_taken(&app, &path).await;
+    app.account("a").get(&path).await.json(200);
 
     assert_eq!(everything(&app).await, before);
     set_read_only(&app, "off").await;
