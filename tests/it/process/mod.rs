@@ -45,6 +45,7 @@ mod sinks;
 mod soak;
 mod standby;
 mod traces;
+mod turn;
 mod upgrade;
 
 pub(crate) use support::wait_until;

@@ -107,23 +107,6 @@ async fn writers_do_not_wait_while_nothing_can_be_sealed_and_the_metrics_say_so(
 }
 
 #[tokio::test]
-async fn another_replica_seals_when_the_one_that_had_the_turn_is_gone() {
-    let app = TestApp::spawn().await;
-    record(&app, "a").await;
-    let replica = app.another(|_| {});
-    let client = replica.client(&app.account("a"));
-    // The turn of a process that dies in the middle: its connection ends, and with it the turn.
-    let turn = keep_from_sealing(&app).await;
-    client
-        .post("/v2/Credentials", &[("Type", "fcm"), ("Secret", "s")])
-        .await
-        .json(201);
-    turn.close().await.unwrap();
-    wait_until("it is sealed", async || leaves(&app).await == app.audit_count().await).await;
-    assert!(verify(&app, &[]).verdict.is_whole());
-}
-
-#[tokio::test]
 async fn an_event_that_is_edited_before_it_is_sealed_is_sealed_as_forged() {
     let app = sealed_trail().await;
     let turn = keep_from_sealing(&app).await;

@@ -230,6 +230,11 @@ impl Service<'_> {
         Caller::new(&self.url, sid, secret)
     }
 
+    /// A connection of the tests' own to its database.
+    pub(crate) async fn database(&self) -> Database {
+        self.deployment.database().await
+    }
+
     /// Stops the service and insists that it ends well, having printed no secret. Returns what it printed.
     pub(crate) fn stop(mut self) -> String {
         let status = self.program.end_by(Signal::Terminate);

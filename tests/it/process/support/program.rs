@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What would configure the program or its helpers from the environment of whoever runs the tests.
 const FOREIGN_VARIABLES: [&str; 5] = ["PUSHVAULT", "TWILIO", "PG", "http_proxy", "HTTP_PROXY"];
 
-/// The signals that end a program.
+/// The signals that end a program, and the one that only stops it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Signal {
     /// What Ctrl-C sends.
@@ -31,6 +31,8 @@ pub(crate) enum Signal {
     Fault,
     /// What cannot be refused.
     Kill,
+    /// What lays a program to rest in the middle of whatever it does.
+    Stop,
 }
 
 /// A program that runs. Dropping it kills it.
@@ -110,6 +112,7 @@ impl Signal {
             Self::Abort => "ABRT",
             Self::Fault => "SEGV",
             Self::Kill => "KILL",
+            Self::Stop => "STOP",
         };
         // Every shell can send signals, while the program `kill` is not on every machine.
         let mut shell = Command::new("sh");
