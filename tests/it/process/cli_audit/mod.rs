@@ -5,7 +5,7 @@ mod trial;
 use std::collections::BTreeSet;
 
 use super::support::Deployment;
-use trial::{DONE, Outcome, Trial};
+use trial::{DONE, Outcome, Trial, told};
 
 const NOBODY: &str = "AC00000000000000000000000000000bad";
 const NO_EVENT: &str = "AE00000000000000000000000000000bad";
@@ -234,6 +234,7 @@ async fn pruning(trial: &mut Trial) {
     let events = trial.database.events_after(0).await.len();
     let ended = trial.ends(&prune("2999-01-01"));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(told(&ended), ["audit.prune"], "the log tells of it once");
     let left = trial.database.events_after(0).await;
     assert_eq!(left.len(), 1, "{left:?}, of {events}");
     assert_eq!(

@@ -53,15 +53,8 @@ impl Trial {
             .collect();
         assert_eq!(found, events, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
         assert!(left.iter().all(|event| event.actor_type == "operator"), "{left:?}");
-        let told: Vec<_> = ended
-            .stderr
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|line| line["target"] == "audit")
-            .map(|line| line["event.action"].as_str().unwrap().to_owned())
-            .collect();
         let actions: Vec<_> = found.iter().map(|(action, _)| *action).collect();
-        assert_eq!(told, actions, "{arguments:?}: the log tells of each once");
+        assert_eq!(told(&ended), actions, "{arguments:?}: the log tells of each once");
         let succeeded = ended.code == Some(0);
         assert!(
             succeeded || events.iter().any(|(_, outcome)| *outcome != DONE),
@@ -115,6 +108,16 @@ impl Trial {
             .succeeded()
             .json()
     }
+}
+
+/// The events that a command's log tells of.
+pub(super) fn told(ended: &Ended) -> Vec<String> {
+    let lines = ended.stderr.lines();
+    lines
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["target"] == "audit")
+        .map(|line| line["event.action"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Every verb of the command line, as its own help lists them.
