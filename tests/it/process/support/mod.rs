@@ -13,7 +13,8 @@ mod users;
 
 pub(super) use api::{Answer, Caller};
 pub(super) use database::{Database, Event};
-pub(super) use deployment::{Deployment, Login, PASSWORD, Service};
+pub(crate) use deployment::Deployment;
+pub(super) use deployment::{Login, PASSWORD, Service};
 pub(super) use dev::{DataDirectory, DevVault};
 pub(super) use pair::Pair;
 pub(super) use postgres::Postgres;
