@@ -186,10 +186,18 @@ async fn guesses_beyond_the_limit_keep_new_tokens_out_and_let_known_ones_in_deci
     get_from(&app.account("d"), "192.0.2.1").await.json(200);
     assert_eq!(get_from(&guess_at("d"), "192.0.2.1").await.status, 401);
     // Another address has nothing to do with it.
-    get_from(&unknown, "192.0.2.2").await.json(200);
     get_from(&elsewhere, "192.0.2.2").await.json(200);
     assert_eq!(get_from(&guess, "192.0.2.2").await.status, 401);
-    // And what was right elsewhere is known here.
+    // And what was right elsewhere is known here, unless one of the four accounts was told of as new in that moment.
+    for _ in 0..4 {
+        get_from(&unknown, "192.0.2.2").await.json(200);
+        let answer = get_from(&unknown, "192.0.2.1").await;
+        if answer.status == 200 {
+            return;
+        }
+        is_turned_away(&answer);
+    }
+    get_from(&unknown, "192.0.2.2").await.json(200);
     get_from(&unknown, "192.0.2.1").await.json(200);
 }
 
