@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::{LIST, credential, everything, is_unavailable};
 use crate::harness::{Client, Gate, Log, TestApp, migrated_database};
+use crate::process::{Deployment, wait_until};
 
 /// The connections that the service under test keeps.
 const CONNECTIONS: u32 = 3;
@@ -134,37 +135,51 @@ async fn nothing_of_the_fault_is_told_to_the_caller_and_the_log_has_its_cause_de
 
 #[tokio::test]
 async fn the_log_says_why_no_connection_was_to_be_had() {
-    let log = Log::from_now();
-    let (app, gate) = behind_a_gate().await;
-    let path = credential(&app).await;
-    let anonymous = app.anonymous();
+    // A process of its own, with a log of its own: in the log of the tests other services say the same.
+    let deployment = Deployment::migrated();
+    let gate = Gate::before_url(deployment.setting("DATABASE__URL"));
+    let owner = deployment.database().await;
+    let deployment = deployment
+        .with("DATABASE__URL", gate.url())
+        .with("DATABASE__STATEMENT_TIMEOUT_SECONDS", "30")
+        .with("DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1")
+        .with("DATABASE__MAX_CONNECTIONS", &CONNECTIONS.to_string());
+    let account = deployment.create_account();
+    let service = deployment.serve();
+    let caller = service.caller(&account);
+    let sid = caller.register("a-name").await;
+    let says = |reason: &str| {
+        let log = service.program.stdout();
+        log.lines()
+            .any(|line| line.contains("not ready") && line.contains(reason))
+    };
 
-    let mut somebody = app.pool.begin().await.unwrap();
-    sqlx::query("lock table credentials in access exclusive mode")
-        .execute(&mut *somebody)
-        .await
-        .unwrap();
+    owner.execute("begin").await;
+    owner.execute("lock table credentials in access exclusive mode").await;
     let waiting: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
-            let (owner, path) = (app.account("a"), path.clone());
-            tokio::spawn(async move { owner.get(&path).await })
+            let (caller, sid) = (caller.clone(), sid.clone());
+            tokio::spawn(async move { caller.fetch(&sid).await })
         })
         .collect();
-    while !log.text().contains("all of the pool's connections are in use") {
-        anonymous.get("/readyz").await;
+    wait_until("it says that all connections are in use", async || {
+        caller.get("/readyz").await;
         assert!(!waiting.iter().all(JoinHandle::is_finished), "nobody was told why");
-    }
-    somebody.rollback().await.unwrap();
+        says("all of the pool's connections are in use")
+    })
+    .await;
+    owner.execute("rollback").await;
     for answer in waiting {
         answer.await.unwrap();
     }
 
+    assert!(!says("Connection refused"));
     gate.shut();
-    anonymous.get("/readyz").await.json(503);
-    anonymous.get("/readyz").await.json(503);
-    let told = log.text();
-    let line = told.lines().rfind(|line| line.contains("not ready")).unwrap();
-    assert!(line.contains("Connection refused"), "{line}");
+    wait_until("it says that none is let in", async || {
+        assert_eq!(caller.get("/readyz").await.status, 503);
+        says("Connection refused")
+    })
+    .await;
 }
 
 #[tokio::test]
