@@ -219,6 +219,23 @@ async fn events_of_an_earlier_release_are_sealed_as_they_are_for_as_long_as_an_u
 }
 
 #[tokio::test]
+async fn an_earlier_release_may_go_on_while_the_first_of_all_leaves_are_sealed() {
+    let mut app = sealed_trail().await;
+    let turn = keep_from_sealing(&app).await;
+    as_after_an_upgrade(&app).await;
+    app.restart();
+    record(&app, "a").await;
+    record_without_mac(&app, 1).await;
+    let_seal(turn).await;
+    seal(&app);
+    let found = authenticities(&app).await;
+    assert_eq!(found.last().unwrap(), "unsigned", "{found:?}");
+    let report = verify(&app, &[]);
+    assert!(report.verdict.is_whole(), "{:?}", report.verdict);
+    assert_eq!(report.verdict.unsigned, 7);
+}
+
+#[tokio::test]
 async fn when_an_upgrade_is_long_over_no_event_comes_without_a_mac() {
     let mut app = sealed_trail().await;
     let turn = keep_from_sealing(&app).await;
