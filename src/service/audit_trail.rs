@@ -1,6 +1,4 @@
-//! What is done with the sealed audit trail: verify, export, prove, prune.
-
-use std::io;
+//! What is done with the sealed audit trail: verify, prove, prune.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -14,19 +12,21 @@ use crate::domain::text::rfc_3339_micros;
 use crate::store::{StoredEvent, StoredLeaf};
 use crate::telemetry::chain;
 use crate::trail::{
-    Authenticity, Checkpoint, Entry, ExportFormat, ExportHeader, Grace, Hash, Hashes, Leaf, MOST_LEAVES, Problem,
-    Proof, TrailError, Verdict, Verifier, checkpoint_line, hashes_before, header_line, leaf_line, positions_of_edge,
-    stray_line,
+    Authenticity, Checkpoint, Entry, Grace, Hash, Hashes, Leaf, MOST_LEAVES, Problem, Proof, TrailError, Verdict,
+    Verifier, hashes_before, positions_of_edge,
 };
 
 /// Leaves that are read at a time.
-const BATCH: u64 = 1000;
+pub(super) const BATCH: u64 = 1000;
 
 /// Events in no leaf that are told of, at most.
 const MOST_STRAYS: i64 = 100;
 
 /// Waiting events that are looked after, at most: when it is asked for them, what had piled up is sealed.
-const MOST_OVERDUE: i64 = 10_000;
+pub(super) const MOST_OVERDUE: i64 = 10_000;
+
+/// How often a trail is verified of which something is cut off again and again.
+const ATTEMPTS: usize = 5;
 
 /// What the trail was found to be.
 pub struct TrailReport {
@@ -40,23 +40,57 @@ pub struct TrailReport {
     pub too_old: usize,
 }
 
-/// Takes the lines of an export.
-pub(super) type Write<'a> = &'a mut (dyn FnMut(&Value) -> io::Result<()> + Send);
+/// Leaves as they are found.
+pub(super) struct Found {
+    pub(super) entries: Vec<Entry>,
+    /// The hashes that are stored of them.
+    pub(super) hashes: Hashes,
+    /// Account and SID of events and leaves that are there twice: one of the two is none.
+    pub(super) doubled: Vec<(String, String)>,
+}
 
 impl Vault {
     /// Seals what waits; then verifies every leaf, every hash and every checkpoint, and these checkpoints from elsewhere.
     pub async fn verify_trail(&self, checkpoints: &[Checkpoint]) -> Result<TrailReport, VaultError> {
-        let unsealed = self.seal_if_it_fits().await?;
+        self.verify_whole(checkpoints, None).await
+    }
+
+    /// Verifies; where something is cut off in the meantime, once more from where the trail begins then.
+    async fn verify_whole(
+        &self,
+        checkpoints: &[Checkpoint],
+        before: Option<OffsetDateTime>,
+    ) -> Result<TrailReport, VaultError> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            let unsealed = self.seal_if_it_fits().await?;
+            let first = self.store.pruned().await?;
+            let report = self.verify_from(first, unsealed, checkpoints, before).await?;
+            attempts -= 1;
+            if attempts == 0 || self.store.pruned().await? == first {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn verify_from(
+        &self,
+        first: u64,
+        unsealed: Option<String>,
+        checkpoints: &[Checkpoint],
+        before: Option<OffsetDateTime>,
+    ) -> Result<TrailReport, VaultError> {
         let lost = self.lost_keys().await?;
-        // They have their turn before this ends, or somebody keeps them from it.
         let overdue = self.store.waiting(MOST_OVERDUE).await?;
-        let first = self.store.pruned().await?;
         let (end, covered) = self.store.extent().await?;
         let edge = self.store.hashes(&positions_of_edge(first)).await?;
         let verifier = edge
             .at(&positions_of_edge(first))
             .and_then(|edge| Verifier::new(first, &edge));
         let mut verifier = verifier.unwrap_or_else(|_| Verifier::without_edge(first));
+        if let Some(before) = before {
+            verifier.look_for_cut(before);
+        }
         let (old, checkpoints): (Vec<_>, Vec<_>) = checkpoints.iter().partition(|given| given.size() < first);
         for checkpoint in checkpoints {
             self.hold(&mut verifier, Some(checkpoint), checkpoint.size(), &lost)?;
@@ -68,7 +102,11 @@ impl Vault {
         let mut from = first;
         while from < end {
             let mut to = end.min(from + BATCH);
-            let (entries, hashes) = self.entries(from, to, &lost).await?;
+            let Found {
+                entries,
+                hashes,
+                doubled,
+            } = self.entries(from, to, &lost).await?;
             let is_gap = entries.iter().all(|entry| entry.leaf.is_none() && entry.hash.is_none());
             if is_gap {
                 // Leaves that are said to be far away: the next one finds that those between are gone.
@@ -78,15 +116,15 @@ impl Vault {
             if !is_gap {
                 verify_leaves(&mut verifier, &entries, &hashes)?;
             }
+            for (account_sid, event_sid) in doubled {
+                verifier.find_stray(account_sid, event_sid);
+            }
             from = to;
         }
         // What says that it covers more than there is.
         self.hold_stored(&mut verifier, end.max(first), covered, &lost).await?;
-        let unsealed = match unsealed {
-            None if !overdue.is_empty() => self.seal_if_it_fits().await?,
-            unsealed => unsealed,
-        };
-        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS, &overdue, None).await? {
+        let (unsealed, strays) = self.strays(unsealed, &overdue, None).await?;
+        for (account_sid, event_sid) in strays {
             verifier.find_stray(account_sid, event_sid);
         }
         // While nothing can be sealed, there need be no leaf.
@@ -97,6 +135,23 @@ impl Vault {
             unsealed,
             too_old: old.len(),
         })
+    }
+
+    /// Events that are in no leaf, some of them. Those that waited before have had their turn by now, or somebody keeps them
+    /// from it; where nothing can be sealed, nothing is said of them.
+    pub(super) async fn strays(
+        &self,
+        unsealed: Option<String>,
+        overdue: &[String],
+        covered: Option<u64>,
+    ) -> Result<(Option<String>, Vec<(String, String)>), VaultError> {
+        let unsealed = match unsealed {
+            None if !overdue.is_empty() => self.seal_if_it_fits().await?,
+            unsealed => unsealed,
+        };
+        let overdue = if unsealed.is_none() { overdue } else { &[] };
+        let strays = self.store.stray_events(MOST_STRAYS, overdue, covered).await?;
+        Ok((unsealed, strays))
     }
 
     /// Holds the tree against the stored checkpoints with more leaves than `after`, and no more than `to`.
@@ -131,69 +186,14 @@ impl Vault {
         Ok(())
     }
 
-    /// Writes the trail as an export, from the first event that is not from before a time.
-    pub async fn export_trail(
-        &self,
-        since: Option<OffsetDateTime>,
-        format: ExportFormat,
-        write: Write<'_>,
-    ) -> Result<Option<String>, VaultError> {
-        let unsealed = self.seal_if_it_fits().await?;
-        let lost = self.lost_keys().await?;
-        let (_, covered) = self.store.extent().await?;
-        let newest = self.signed_up_to(MOST_LEAVES, &lost).await?.ok_or_else(nothing)?;
-        let pruned = self.store.pruned().await?;
-        // It begins where a checkpoint ends: who has that one can hold the export against it.
-        let (first, before) = match since {
-            Some(since) => {
-                let leaf = self.store.first_leaf_since(since).await?.unwrap_or(newest.size());
-                let before = self.signed_up_to(leaf, &lost).await?;
-                (before.as_ref().map_or(0, Checkpoint::size).max(pruned), before)
-            }
-            None => (pruned, None),
-        };
-        let edge = self.store.hashes(&positions_of_edge(first)).await?;
-        let left = edge.at(&positions_of_edge(first))?;
-        let key = self.verifier_key();
-        let mut header = ExportHeader::new(format, key.name(), key.to_string(), first, &left);
-        header.is_everything = since.is_none();
-        write(&header_line(&header)).map_err(|error| not_written(&error))?;
-        let key = self.verifier_key();
-        if let Some(before) = before.filter(|before| before.size() == first && before.is_signed_by(&key)) {
-            write(&checkpoint_line(&before)).map_err(|error| not_written(&error))?;
-        }
-        let mut from = first;
-        while from < newest.size() {
-            let to = newest.size().min(from + BATCH);
-            let (entries, _) = self.entries(from, to, &lost).await?;
-            for entry in &entries {
-                write(&leaf_line(format, entry)?).map_err(|error| not_written(&error))?;
-            }
-            from = to;
-        }
-        // Where nobody has signed what is said to be covered, nobody seals, and the tree does not grow.
-        let covered = (covered > newest.size()).then_some(newest.size());
-        for (account_sid, event_sid) in self.store.stray_events(MOST_STRAYS, &[], covered).await? {
-            write(&stray_line(&account_sid, &event_sid)).map_err(|error| not_written(&error))?;
-        }
-        write(&checkpoint_line(&newest)).map_err(|error| not_written(&error))?;
-        // One that nobody signed is in it too, so that it is named wherever the export is verified.
-        let largest = self.store.checkpoint_up_to(MOST_LEAVES).await?;
-        let largest = largest.and_then(|(_, note)| Checkpoint::parse(&note).ok());
-        if let Some(forged) = largest.filter(|largest| !self.is_signed(largest, &lost)) {
-            write(&checkpoint_line(&forged)).map_err(|error| not_written(&error))?;
-        }
-        Ok(unsealed)
-    }
-
     /// Proves that an event is in the tree of the newest checkpoint.
     pub async fn prove_event(&self, event_sid: &EventSid) -> Result<Proof, VaultError> {
         self.seal().await?;
         let index = self.store.leaf_of(event_sid).await?.ok_or(VaultError::NotFound)?;
         let newest = self.store.newest_checkpoint().await?.ok_or_else(nothing)?;
         let lost = self.lost_keys().await?;
-        let (entries, _) = self.entries(index, index + 1, &lost).await?;
-        let leaf = entries.into_iter().next().and_then(|entry| entry.leaf);
+        let found = self.entries(index, index + 1, &lost).await?;
+        let leaf = found.entries.into_iter().next().and_then(|entry| entry.leaf);
         let leaf = leaf.ok_or(VaultError::NotFound)?.canonical()?;
         let hashes = self.store.hashes(&Proof::positions(index, &newest)?).await?;
         let proof = Proof::new(leaf, index, newest, &hashes)?;
@@ -214,7 +214,7 @@ impl Vault {
         before: OffsetDateTime,
     ) -> Result<(u64, u64), VaultError> {
         self.require_keeper().await?;
-        let report = self.verify_trail(&[]).await?;
+        let report = self.verify_whole(&[], Some(before)).await?;
         if !report.verdict.is_as_sealed() || report.unsealed.is_some() {
             return Err(VaultError::NotNow(
                 "the audit trail is not whole, and pruning would remove what shows it: run `pushvault audit verify`"
@@ -222,15 +222,13 @@ impl Vault {
             ));
         }
         let pruned = self.store.pruned().await?;
-        let checkpoint = self.store.checkpoint_before(before).await?;
-        let checkpoint = checkpoint
-            .filter(|checkpoint| checkpoint.size() > pruned)
-            .ok_or_else(|| {
-                VaultError::NotNow(
-                    "no signed checkpoint covers only events from before that time: nothing to prune".to_owned(),
-                )
-            })?;
-        let (size, root) = (checkpoint.size(), checkpoint.root());
+        // As it was verified, whatever the tables say by now.
+        let cut = report.verdict.cut.filter(|(size, _)| *size > pruned);
+        let (size, root) = cut.ok_or_else(|| {
+            VaultError::NotNow(
+                "no signed checkpoint covers only events from before that time: nothing to prune".to_owned(),
+            )
+        })?;
         let mut event = AuditEvent::new(context, &AccountSid::deployment(), Action::AuditPrune, Outcome::Success)?;
         let mut change = self.store.begin().await?;
         let below = hashes_before(size);
@@ -253,7 +251,7 @@ impl Vault {
 
     /// Seals what waits. Where the trail is not what its checkpoint says, that is answered: it is to be looked at all the
     /// same.
-    async fn seal_if_it_fits(&self) -> Result<Option<String>, VaultError> {
+    pub(super) async fn seal_if_it_fits(&self) -> Result<Option<String>, VaultError> {
         match self.seal().await {
             Ok(_) => Ok(None),
             // A database that does not answer is none that was harmed.
@@ -263,23 +261,32 @@ impl Vault {
     }
 
     /// The leaves from one index up to another, as they are found, and the hashes that are stored of them.
-    async fn entries(&self, from: u64, to: u64, lost: &[LostKey]) -> Result<(Vec<Entry>, Hashes), VaultError> {
+    pub(super) async fn entries(&self, from: u64, to: u64, lost: &[LostKey]) -> Result<Found, VaultError> {
         let leaves = self.store.leaves(from, to).await?;
         let mut events = self.store.events(&leaves).await?;
         let hashes = self
             .store
             .hashes_between(hashes_before(from), hashes_before(to))
             .await?;
+        let twice = events.iter().filter(|(_, event)| event.is_doubled);
+        let mut doubled: Vec<_> = twice.map(|(key, _)| key.clone()).collect();
         let mut leaves = leaves.into_iter().peekable();
         let mut entries = Vec::new();
         for index in from..to {
             let leaf = leaves.next_if(|leaf| leaf.index == index);
+            while let Some(other) = leaves.next_if(|other| other.index == index) {
+                doubled.push((other.account_sid, other.event_sid));
+            }
             let event = leaf
                 .as_ref()
                 .and_then(|leaf| events.remove(&(leaf.account_sid.clone(), leaf.event_sid.clone())));
             entries.push(self.entry(index, leaf, event, &hashes, lost)?);
         }
-        Ok((entries, hashes))
+        Ok(Found {
+            entries,
+            hashes,
+            doubled,
+        })
     }
 
     fn entry(
@@ -329,10 +336,6 @@ fn verify_leaves(verifier: &mut Verifier, entries: &[Entry], hashes: &Hashes) ->
     Ok(())
 }
 
-fn nothing() -> VaultError {
+pub(super) fn nothing() -> VaultError {
     VaultError::NotNow("nothing has been sealed yet: there is no checkpoint".to_owned())
-}
-
-fn not_written(error: &io::Error) -> VaultError {
-    VaultError::NotNow(format!("the export could not be written: {error}"))
 }

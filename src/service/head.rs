@@ -35,7 +35,8 @@ impl Vault {
             (None, Some(_)) => {}
         }
         if let Some(head) = head {
-            if !self.is_signed(&head, &self.lost_keys().await?) {
+            // To look for lost keys is far: the key in use is the one that signs.
+            if !head.is_signed_by(&self.verifier_key()) && !self.is_signed(&head, &self.lost_keys().await?) {
                 return Err(VaultError::NotWhole(
                     "the newest checkpoint of the audit trail is not signed by the vault's key",
                 ));
@@ -57,11 +58,33 @@ impl Vault {
         let hashes = self.store.hashes(&positions).await?;
         Ok(if is_consistent(older, newer, &hashes) {
             Continuation::Proven
-        } else if older.size() < self.store.pruned().await? {
+        } else if self.is_pruned_between(older.size(), newer.size()).await? {
             Continuation::Pruned
         } else {
             Continuation::Contradicted
         })
+    }
+
+    /// Whether an event of the vault's tells that leaves were cut off, beyond those of one tree and within another.
+    async fn is_pruned_between(&self, older: u64, newer: u64) -> Result<bool, VaultError> {
+        let prunings = self.store.prunings(older, newer).await?;
+        let (audit_key, lost) = (self.signer.audit_key()?, self.lost_keys().await?);
+        for event in prunings {
+            let size = event.record.after.as_ref().and_then(|after| after.get("tree_size"));
+            let is_within = size
+                .and_then(Value::as_u64)
+                .is_some_and(|size| older < size && size <= newer);
+            let mac = event.mac.as_deref().unwrap_or_default();
+            let is_ours = match event.mac_key_id.as_deref() {
+                Some(id) if id == audit_key.id() => audit_key.fits(&event.record, mac)?,
+                Some(id) => lost.iter().any(|lost| lost.key.id() == id),
+                None => false,
+            };
+            if is_within && is_ours {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the key in use has signed a checkpoint, or one that was lost after it had.

@@ -4,6 +4,7 @@ mod account_cache;
 mod account_keys;
 mod accounts;
 mod audit;
+mod audit_export;
 mod audit_trail;
 mod authn;
 mod clock;

@@ -111,9 +111,15 @@ impl Vault {
         if !newest.is_signed_by(&self.verifier_key()) {
             return Err(Unpublished::Unsigned);
         }
+        let mut continued = Ok(());
         for last in before.into_iter().flatten() {
-            self.require_continued(last, &newest).await?;
+            continued = continued.and(self.require_continued(last, &newest).await);
         }
+        if matches!(continued, Err(Unpublished::Pruned)) {
+            // What the file holds decides from now on: who moves it away has the newest one there.
+            publisher.last = None;
+        }
+        continued?;
         let size = newest.size();
         // Whatever one of them does, the other has it.
         let mut result = match (&publisher.file, in_file) {

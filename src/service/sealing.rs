@@ -250,7 +250,8 @@ impl Judge<'_> {
             begins_unsigned,
             is_key_known,
         } = self.history;
-        let is_rolled_out = || begins_unsigned == Some(true) && first.is_some_and(|first| self.now < first + ROLLOUT);
+        let is_rolled_out =
+            || begins_unsigned == Some(true) && first.is_some_and(|first| self.now < first.saturating_add(ROLLOUT));
         Ok(if !is_key_known || is_rolled_out() {
             Authenticity::Unsigned
         } else {
@@ -263,8 +264,10 @@ impl Judge<'_> {
         event
             .written_at
             .is_some_and(|written_at| is_as_written(event.occurred_at, written_at))
-            && event.occurred_at <= self.now + SKEW
-            && self.newest.is_none_or(|newest| event.occurred_at >= newest - LATE)
+            && event.occurred_at <= self.now.saturating_add(SKEW)
+            && self
+                .newest
+                .is_none_or(|newest| event.occurred_at >= newest.saturating_sub(LATE))
     }
 }
 

@@ -21,6 +21,8 @@ pub struct StoredEvent {
     pub occurred_at: OffsetDateTime,
     /// When, by the process that wrote it down; none of releases that did not say.
     pub written_at: Option<OffsetDateTime>,
+    /// Whether there is another row of the same account and SID.
+    pub is_doubled: bool,
     /// Its MAC.
     pub mac: Option<Vec<u8>>,
     /// Whose MAC it is.
@@ -47,43 +49,49 @@ pub(super) async fn events(
     )
     .fetch_all(executor)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let source_address = row.source_address.map(|address| address.parse::<IpAddr>());
-            let source_address = source_address
-                .transpose()
-                .map_err(|_| StoreError::Malformed("source_address"))?;
-            let record = EventRecord {
-                account_sid: row.account_sid.clone(),
-                action: row.action,
-                actor_sid: row.actor_sid,
-                actor_type: row.actor_type,
-                after: row.after.map(parse_json),
-                before: row.before.map(parse_json),
-                changed_fields: parse_fields(row.changed_fields.unwrap_or_default()),
-                envelope_digest: row.envelope_digest.map(|digest| HEXLOWER.encode(&digest)),
-                error_code: row.error_code,
-                event_sid: row.event_sid.clone(),
-                occurred_at: Some(rfc_3339_micros(row.occurred_at)),
-                outcome: row.outcome,
-                request_sid: row.request_sid,
-                source_address: source_address.map(|address| address.to_string()),
-                target_sid: row.target_sid,
-                target_version: row.target_version,
-                traceparent: row.traceparent,
-                user_agent: row.user_agent,
-                written_at: row.written_at.map(rfc_3339_micros),
-            };
-            let stored = StoredEvent {
-                record,
-                occurred_at: row.occurred_at,
-                written_at: row.written_at,
-                mac: row.mac,
-                mac_key_id: row.mac_key_id,
-            };
-            Ok(((row.account_sid, row.event_sid), stored))
-        })
-        .collect()
+    let mut events = HashMap::<_, StoredEvent>::with_capacity(rows.len());
+    for row in rows {
+        let source_address = row.source_address.map(|address| address.parse::<IpAddr>());
+        let source_address = source_address
+            .transpose()
+            .map_err(|_| StoreError::Malformed("source_address"))?;
+        let record = EventRecord {
+            account_sid: row.account_sid.clone(),
+            action: row.action,
+            actor_sid: row.actor_sid,
+            actor_type: row.actor_type,
+            after: row.after.map(parse_json),
+            before: row.before.map(parse_json),
+            changed_fields: parse_fields(row.changed_fields.unwrap_or_default()),
+            envelope_digest: row.envelope_digest.map(|digest| HEXLOWER.encode(&digest)),
+            error_code: row.error_code,
+            event_sid: row.event_sid.clone(),
+            occurred_at: Some(rfc_3339_micros(row.occurred_at)),
+            outcome: row.outcome,
+            request_sid: row.request_sid,
+            source_address: source_address.map(|address| address.to_string()),
+            target_sid: row.target_sid,
+            target_version: row.target_version,
+            traceparent: row.traceparent,
+            user_agent: row.user_agent,
+            written_at: row.written_at.map(rfc_3339_micros),
+        };
+        let stored = StoredEvent {
+            record,
+            occurred_at: row.occurred_at,
+            written_at: row.written_at,
+            is_doubled: false,
+            mac: row.mac,
+            mac_key_id: row.mac_key_id,
+        };
+        let doubled = events.insert((row.account_sid.clone(), row.event_sid.clone()), stored);
+        if doubled.is_some()
+            && let Some(stored) = events.get_mut(&(row.account_sid, row.event_sid))
+        {
+            stored.is_doubled = true;
+        }
+    }
+    Ok(events)
 }
 
 // What the owner of the tables can put there, and no release ever did, is read as something that nobody sealed: whoever

@@ -62,16 +62,19 @@ impl Store {
 
     /// The newest checkpoint.
     pub async fn newest_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
-        let note = sqlx::query_scalar!("select note from audit_checkpoints order by tree_size desc limit 1")
-            .fetch_optional(&self.pool())
-            .await?;
+        let note = sqlx::query_scalar!(
+            r#"select coalesce(note, '') as "note!" from audit_checkpoints order by tree_size desc limit 1"#
+        )
+        .fetch_optional(&self.pool())
+        .await?;
         note.map(|note| parse_checkpoint(&note)).transpose()
     }
 
     /// The largest checkpoint with no more leaves than this: how many it is said to have, and its text as it stands there.
     pub async fn checkpoint_up_to(&self, leaves: u64) -> Result<Option<(u64, String)>, StoreError> {
         let row = sqlx::query!(
-            "select tree_size, note from audit_checkpoints where tree_size <= $1 order by tree_size desc limit 1",
+            r#"select tree_size, coalesce(note, '') as "note!" from audit_checkpoints
+            where tree_size <= $1 order by tree_size desc limit 1"#,
             signed(leaves)?,
         )
         .fetch_optional(&self.pool())
@@ -83,7 +86,8 @@ impl Store {
     /// text as it stands there.
     pub async fn checkpoints_between(&self, after: u64, to: u64) -> Result<Vec<(u64, String)>, StoreError> {
         let rows = sqlx::query!(
-            "select tree_size, note from audit_checkpoints where tree_size > $1 and tree_size <= $2 order by tree_size",
+            r#"select tree_size, coalesce(note, '') as "note!" from audit_checkpoints
+            where tree_size > $1 and tree_size <= $2 order by tree_size"#,
             signed(after)?,
             signed(to)?,
         )
@@ -94,28 +98,11 @@ impl Store {
             .collect()
     }
 
-    /// The largest checkpoint all of whose leaves are of events before that time.
-    pub async fn checkpoint_before(&self, time: OffsetDateTime) -> Result<Option<Checkpoint>, StoreError> {
-        let note = sqlx::query_scalar!(
-            "select note from audit_checkpoints where tree_size <= coalesce(
-                (
-                    select min(leaf_index) from audit_leaves join audit_events using (account_sid, event_sid)
-                    where occurred_at >= $1
-                ),
-                9223372036854775807
-            ) order by tree_size desc limit 1",
-            time,
-        )
-        .fetch_optional(&self.pool())
-        .await?;
-        note.map(|note| parse_checkpoint(&note)).transpose()
-    }
-
     /// The first leaf whose event is not from before that time; none if there is no such leaf.
     pub async fn first_leaf_since(&self, time: OffsetDateTime) -> Result<Option<u64>, StoreError> {
         let index = sqlx::query_scalar!(
             "select min(leaf_index) from audit_leaves join audit_events using (account_sid, event_sid)
-            where occurred_at >= $1",
+            where leaf_index >= 0 and occurred_at >= $1",
             time,
         )
         .fetch_one(&self.pool())
@@ -125,10 +112,26 @@ impl Store {
 
     /// How many leaves were cut off on purpose.
     pub async fn pruned(&self) -> Result<u64, StoreError> {
-        let size = sqlx::query_scalar!(r#"select coalesce(max(tree_size), 0) as "size!" from audit_prunings"#)
-            .fetch_one(&self.pool())
-            .await?;
+        let size = sqlx::query_scalar!(
+            r#"select coalesce(max(tree_size), 0) as "size!" from audit_prunings where tree_size > 0"#
+        )
+        .fetch_one(&self.pool())
+        .await?;
         unsigned(size)
+    }
+
+    /// The events that tell of prunings which cut off more leaves than this, and no more than that.
+    pub async fn prunings(&self, more_than: u64, up_to: u64) -> Result<Vec<StoredEvent>, StoreError> {
+        let rows = sqlx::query!(
+            "select account_sid, audit_events.event_sid from audit_prunings join audit_events using (event_sid)
+            where tree_size > $1 and tree_size <= $2 and action = 'audit.prune' and outcome = 'success'",
+            signed(more_than)?,
+            signed(up_to)?,
+        )
+        .fetch_all(&self.pool())
+        .await?;
+        let keys = rows.into_iter().map(|row| (row.account_sid, row.event_sid));
+        Ok(events(&self.pool(), keys).await?.into_values().collect())
     }
 
     /// How many leaves there are, by the largest index, and how many the largest checkpoint says that there are: at one
@@ -158,8 +161,9 @@ impl Store {
     /// The leaves from one index up to another, in order.
     pub async fn leaves(&self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
         let rows = sqlx::query!(
-            "select leaf_index, account_sid, event_sid, authenticity from audit_leaves
-            where leaf_index >= $1 and leaf_index < $2 order by leaf_index",
+            r#"select leaf_index, coalesce(account_sid, '') as "account_sid!", coalesce(event_sid, '') as "event_sid!",
+                coalesce(authenticity, '') as "authenticity!"
+            from audit_leaves where leaf_index >= $1 and leaf_index < $2 order by leaf_index"#,
             signed(from)?,
             signed(to)?,
         )
@@ -180,7 +184,7 @@ impl Store {
     /// The leaf that an event is; none while it is none.
     pub async fn leaf_of(&self, event_sid: &EventSid) -> Result<Option<u64>, StoreError> {
         let index = sqlx::query_scalar!(
-            "select leaf_index from audit_leaves where event_sid = $1",
+            "select leaf_index from audit_leaves where event_sid = $1 and leaf_index >= 0",
             event_sid.as_str()
         )
         .fetch_optional(&self.pool())
@@ -204,7 +208,7 @@ impl Store {
     /// The hashes from one position up to another, those that are there.
     pub async fn hashes_between(&self, from: u64, to: u64) -> Result<Hashes, StoreError> {
         let rows = sqlx::query!(
-            "select position, hash from audit_hashes where position >= $1 and position < $2",
+            r#"select position, coalesce(hash, '') as "hash!" from audit_hashes where position >= $1 and position < $2"#,
             signed(from)?,
             signed(to)?,
         )
@@ -219,8 +223,10 @@ impl Store {
     pub async fn restorations(&self) -> Result<Vec<(StoredEvent, Option<u64>)>, StoreError> {
         let rows = sqlx::query!(
             r#"select account_sid, event_sid, leaf_index as "leaf_index?"
-            from audit_events left join audit_leaves using (account_sid, event_sid)
-            where action = 'recovery.restore' and outcome = 'success' order by occurred_at desc"#
+            from audit_events left join (select * from audit_leaves where leaf_index >= 0) as leaves
+                using (account_sid, event_sid)
+            where action = 'recovery.restore' and outcome = 'success'
+            order by leaf_index desc nulls first, occurred_at desc"#
         )
         .fetch_all(&self.pool())
         .await?;
@@ -234,13 +240,14 @@ impl Store {
             .collect()
     }
 
-    /// The SIDs of events that wait to become a leaf, some of them.
+    /// The SIDs of events that wait to become a leaf and are there, some of them.
     pub async fn waiting(&self, limit: i64) -> Result<Vec<String>, StoreError> {
-        Ok(
-            sqlx::query_scalar!("select event_sid from audit_unsealed limit $1", limit)
-                .fetch_all(&self.pool())
-                .await?,
+        Ok(sqlx::query_scalar!(
+            "select event_sid from audit_events join audit_unsealed using (account_sid, event_sid) limit $1",
+            limit,
         )
+        .fetch_all(&self.pool())
+        .await?)
     }
 
     /// Events that are no leaf of the tree and do not wait to become one: account and SID, some of them. That they wait is
@@ -258,7 +265,7 @@ impl Store {
                 select from audit_leaves
                 where audit_leaves.account_sid = audit_events.account_sid
                     and audit_leaves.event_sid = audit_events.event_sid
-                    and leaf_index >= (select coalesce(max(tree_size), 0) from audit_prunings)
+                    and leaf_index >= (select coalesce(max(tree_size), 0) from audit_prunings where tree_size > 0)
                     and leaf_index < coalesce($3, (select max(tree_size) from audit_checkpoints), 0)
             ) and (event_sid = any($2) or not exists (
                 select from audit_unsealed
@@ -281,7 +288,7 @@ pub(super) async fn hashes(executor: impl PgExecutor<'_>, positions: &[u64]) -> 
         .map(|&position| signed(position))
         .collect::<Result<Vec<_>, _>>()?;
     let rows = sqlx::query!(
-        "select position, hash from audit_hashes where position = any($1)",
+        r#"select position, coalesce(hash, '') as "hash!" from audit_hashes where position = any($1)"#,
         &positions
     )
     .fetch_all(executor)

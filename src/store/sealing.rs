@@ -63,9 +63,11 @@ impl Sealing {
 
     /// The newest checkpoint.
     pub async fn head(&mut self) -> Result<Option<Checkpoint>, StoreError> {
-        let note = sqlx::query_scalar!("select note from audit_checkpoints order by tree_size desc limit 1")
-            .fetch_optional(&mut *self.transaction)
-            .await?;
+        let note = sqlx::query_scalar!(
+            r#"select coalesce(note, '') as "note!" from audit_checkpoints order by tree_size desc limit 1"#
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
         note.map(|note| parse_checkpoint(&note)).transpose()
     }
 
@@ -120,7 +122,7 @@ impl Sealing {
                     select account_sid, event_sid from audit_unsealed order by recorded_at limit $1
                 ) returning account_sid, event_sid
             )
-            select account_sid as "account_sid!", event_sid as "event_sid!", exists (
+            select coalesce(account_sid, '') as "account_sid!", coalesce(event_sid, '') as "event_sid!", exists (
                 select from audit_leaves
                 where audit_leaves.account_sid = taken.account_sid and audit_leaves.event_sid = taken.event_sid
                     and leaf_index >= 0 and leaf_index < (select coalesce(max(tree_size), 0) from audit_checkpoints)

@@ -49,6 +49,8 @@ pub enum ExportLine {
     Stray(String, String),
     /// A checkpoint.
     Checkpoint(Checkpoint),
+    /// A checkpoint over so many leaves that nobody signed.
+    Unsigned(u64),
 }
 
 /// Reads an export line by line.
@@ -139,7 +141,12 @@ pub fn stray_line(account_sid: &str, event_sid: &str) -> Value {
     json!({ "stray": { "account_sid": account_sid, "event_sid": event_sid } })
 }
 
-/// The last line.
+/// The line of a checkpoint over so many leaves that nobody signed.
+pub fn unsigned_line(size: u64) -> Value {
+    json!({ "unsigned_checkpoint": size })
+}
+
+/// The last line of the leaves.
 pub fn checkpoint_line(checkpoint: &Checkpoint) -> Value {
     json!({ "checkpoint": checkpoint.note() })
 }
@@ -173,6 +180,9 @@ impl ExportReader {
         let value: Value = serde_json::from_str(line).ok()?;
         if let Some(note) = value.get("checkpoint") {
             return Some(ExportLine::Checkpoint(Checkpoint::parse(note.as_str()?).ok()?));
+        }
+        if let Some(size) = value.get("unsigned_checkpoint") {
+            return size.as_u64().map(ExportLine::Unsigned);
         }
         if let Some(stray) = value.get("stray") {
             let gone: Gone = serde_json::from_value(stray.clone()).ok()?;

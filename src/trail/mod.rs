@@ -20,6 +20,7 @@ pub use error::TrailError;
 pub use event::{AuditKey, Authenticity, EventRecord, Leaf};
 pub use export::{
     ExportFormat, ExportHeader, ExportLine, ExportReader, checkpoint_line, header_line, leaf_line, stray_line,
+    unsigned_line,
 };
 pub use offline::{ExportVerdict, verify_export};
 pub use order::{Grace, LATE, ROLLOUT, SKEW, is_as_written};

@@ -46,6 +46,7 @@ pub fn verify_export<E: From<TrailError>>(
         match reader.read(&line?)? {
             ExportLine::Leaf(entry) => drop(verifier.take(&entry)?),
             ExportLine::Stray(account_sid, event_sid) => verifier.find_stray(account_sid, event_sid),
+            ExportLine::Unsigned(size) => verifier.find_at(size.saturating_sub(1), Problem::Signature { size }),
             ExportLine::Checkpoint(checkpoint) => {
                 hold(&mut verifier, &checkpoint, &keys)?;
                 is_covered = true;

@@ -114,7 +114,9 @@ impl Order {
             found.push(of_event(index, leaf, Problem::Untimely));
             return found;
         };
-        let is_late = self.newest.is_some_and(|newest| time < newest - LATE - SKEW);
+        let is_late = self
+            .newest
+            .is_some_and(|newest| time < newest.saturating_sub(LATE + SKEW));
         let is_moved = parse(event.written_at.as_deref()).is_some_and(|written_at| !is_as_written(time, written_at));
         if is_late || is_moved {
             found.push(of_event(index, leaf, Problem::Untimely));
@@ -184,12 +186,17 @@ impl Grace {
 
 /// Until when replicas of the release before MACs may live.
 fn end_of_rollout(first: OffsetDateTime) -> OffsetDateTime {
-    first + ROLLOUT + SKEW
+    first.saturating_add(ROLLOUT + SKEW)
 }
 
 /// Whether the database's time of an event is the one at which the vault wrote it down, as far as clocks agree.
 pub fn is_as_written(occurred_at: OffsetDateTime, written_at: OffsetDateTime) -> bool {
     (occurred_at - written_at).abs() <= SKEW
+}
+
+/// Whether an event is from before this time, by the database's clock.
+pub(super) fn is_before(event: &EventRecord, time: OffsetDateTime) -> bool {
+    parse(event.occurred_at.as_deref()).is_some_and(|occurred_at| occurred_at < time)
 }
 
 fn parse(time: Option<&str>) -> Option<OffsetDateTime> {

@@ -88,7 +88,7 @@ impl Finding {
     pub(super) fn is_sealed_fact(&self) -> bool {
         matches!(
             self.problem,
-            Problem::Forged | Problem::RemovedUnsealed | Problem::Unsigned | Problem::Untimely
+            Problem::Forged | Problem::RemovedUnsealed | Problem::Unsigned | Problem::Untimely | Problem::NoBeginning
         )
     }
 }

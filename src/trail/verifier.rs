@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::checkpoint::Checkpoint;
 use super::entry::Entry;
 use super::error::TrailError;
 use super::event::{Authenticity, EventRecord};
-use super::order::{Grace, Order};
+use super::order::{Grace, Order, is_before};
 use super::problem::{Finding, Problem, of_event, of_leaf, problem_of};
 use super::tree::{Hash, Hashes, Tree, positions_of_edge};
 use crate::domain::audit::Action;
@@ -36,6 +37,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Until when events without a MAC are to be expected.
     pub grace: Grace,
+    /// The largest checkpoint that fits and has only events from before the time that was given: its size and root.
+    pub cut: Option<(u64, Hash)>,
 }
 
 /// A verification under way.
@@ -57,6 +60,11 @@ pub struct Verifier {
     count: usize,
     sealed_facts: usize,
     findings: Vec<Finding>,
+    /// What may be cut off is from before that.
+    before: Option<OffsetDateTime>,
+    /// The first leaf that is not.
+    first_since: Option<u64>,
+    cut: Option<(u64, Hash)>,
 }
 
 impl Verifier {
@@ -96,7 +104,15 @@ impl Verifier {
             count: 0,
             sealed_facts: 0,
             findings: Vec::new(),
+            before: None,
+            first_since: None,
+            cut: None,
         }
+    }
+
+    /// Looks for the largest checkpoint that has only events from before this time.
+    pub fn look_for_cut(&mut self, before: OffsetDateTime) {
+        self.before = Some(before);
     }
 
     /// Holds the tree against a checkpoint when it is as large. Whether it is signed is looked at elsewhere.
@@ -136,8 +152,8 @@ impl Verifier {
                 self.find(finding);
             }
             self.unsigned += u64::from(leaf.authenticity == Authenticity::Unsigned);
-            if let (Authenticity::Authentic, Some(event)) = (leaf.authenticity, &leaf.event) {
-                self.learn(event);
+            if let Some(event) = &leaf.event {
+                self.learn(leaf.authenticity, event);
             }
         }
         // By its stored hash, so that one leaf that is wrong hides nothing of those after it.
@@ -160,8 +176,11 @@ impl Verifier {
     pub fn find(&mut self, finding: Finding) {
         self.count += 1;
         self.sealed_facts += usize::from(finding.is_sealed_fact());
-        if self.findings.len() < MOST_FINDINGS {
-            self.findings.push(finding);
+        self.findings.push(finding);
+        if self.findings.len() > MOST_FINDINGS {
+            // The first ones by their place in the trail, whatever they were found by.
+            self.findings.sort_by_key(Finding::rank);
+            self.findings.truncate(MOST_FINDINGS);
         }
     }
 
@@ -214,6 +233,7 @@ impl Verifier {
             sealed_facts: self.sealed_facts,
             findings: self.findings,
             grace,
+            cut: self.cut,
         }
     }
 
@@ -221,6 +241,9 @@ impl Verifier {
         self.held = self.held.max(size);
         if self.tree.root()? == root {
             self.fits = size;
+            if self.first_since.is_none() {
+                self.cut = Some((size, root));
+            }
         } else {
             let fits = self.fits;
             self.find(of_leaf(fits, Problem::Forked { fits, size }));
@@ -229,12 +252,16 @@ impl Verifier {
     }
 
     /// Learns from an event how the trail began.
-    fn learn(&mut self, event: &EventRecord) {
+    fn learn(&mut self, authenticity: Authenticity, event: &EventRecord) {
+        if self.first_since.is_none() && self.before.is_some_and(|before| !is_before(event, before)) {
+            self.first_since = Some(self.next.saturating_sub(1));
+        }
         if event.outcome != "success" {
             return;
         }
         let is = |action: Action| event.action == action.as_str();
         if self.first == 0 {
+            // Also one without a MAC: a key that is older than MACs is not made again when the release is replaced.
             let makers = [
                 Action::RootKeyRegister,
                 Action::SigningKeyCreate,
@@ -243,7 +270,8 @@ impl Verifier {
             self.is_beginning_told |= makers.into_iter().any(is);
             return;
         }
-        let Some(after) = event.after.as_ref().filter(|_| is(Action::AuditPrune)) else {
+        let is_pruning = authenticity == Authenticity::Authentic && is(Action::AuditPrune);
+        let Some(after) = event.after.as_ref().filter(|_| is_pruning) else {
             return;
         };
         if after.get("tree_size").and_then(Value::as_u64) == Some(self.first) {

@@ -1,5 +1,7 @@
 //! Honest events that somebody holds back or puts in again: the MAC covers when the vault wrote them down.
 
+use pushvault::trail::Problem;
+
 use super::sealing::{authenticities, keep_from_sealing, let_seal};
 use super::{by_sql, event_at, leaves, now, record, seal, sealed_trail, verify};
 use crate::harness::{TestApp, operator};
@@ -68,8 +70,13 @@ async fn an_event_that_was_pruned_does_not_happen_again_at_another_time() {
     app.vault(|vault| async move { vault.prune_trail(&operator(), time).await })
         .unwrap();
     record(&app, "a").await;
-    put_in(&app, "occurred_at = occurred_at + interval '6 minutes'").await;
-    assert_eq!(last(&app).await, "forged");
+    put_in(&app, "occurred_at = occurred_at - interval '6 minutes'").await;
+    let found = verify(&app, &[]).verdict.findings;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        (found[0].event_sid.as_ref(), &found[0].problem),
+        (Some(&victim), &Problem::Forged)
+    );
 }
 
 #[tokio::test]

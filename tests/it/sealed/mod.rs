@@ -9,6 +9,7 @@ mod held_back;
 mod hiding;
 mod odd_rows;
 mod prune;
+mod prune_beside;
 mod publish;
 mod sealing;
 mod tampering;

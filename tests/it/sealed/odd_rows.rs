@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pushvault::trail::{ExportFormat, Finding, Problem};
 
-use super::sealing::{authenticities, keep_from_sealing, let_seal};
+use super::sealing::{as_after_an_upgrade, authenticities, keep_from_sealing, let_seal, record_without_mac};
 use super::{by_sql, event_at, export, first, key_of, leaves, record, seal, sealed_trail, verify, verify_lines};
 use crate::harness::TestApp;
 
@@ -89,11 +89,9 @@ async fn a_forged_checkpoint_of_any_size_is_named_and_an_export_ends_with_the_on
 
         let mut lines = export(&app, None, ExportFormat::Jsonl);
         let verdict = verify_lines(&lines, &[], &key_of(&app)).unwrap().verdict;
-        if size < 1 << 61 {
-            assert_eq!(first(&verdict.findings).problem, Problem::Signature { size });
-            assert_eq!(verdict.count, 1, "{verdict:?}");
-            lines.pop();
-        }
+        assert_eq!(first(&verdict.findings).problem, Problem::Signature { size });
+        assert_eq!(verdict.count, 1, "{verdict:?}");
+        lines.pop();
         assert_eq!(u64::try_from(lines.len()).unwrap(), newest.size() + 2);
         let whole = verify_lines(&lines, &[newest], &key_of(&app)).unwrap().verdict;
         assert!(whole.is_whole(), "{whole:?}");
@@ -190,5 +188,74 @@ async fn rows_that_no_program_can_read_are_named_and_stop_nobody() {
         let_seal(turn).await;
         seal(&app);
         assert_eq!(authenticities(&app).await.last().unwrap(), "forged", "{edit}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_no_calendar_goes_beyond_stops_neither_the_sealer_nor_who_verifies() {
+    let mut app = sealed_trail().await;
+    let turn = keep_from_sealing(&app).await;
+    as_after_an_upgrade(&app).await;
+    let_seal(turn).await;
+    app.restart();
+    record(&app, "a").await;
+    seal(&app);
+    by_sql(
+        &app,
+        "alter table audit_events drop constraint audit_events_time_can_be;
+        update audit_events set occurred_at = 'infinity', written_at = 'infinity' where mac is not null",
+    )
+    .await;
+    record_without_mac(&app, 1).await;
+    app.vault(|vault| async move { vault.seal().await }).unwrap();
+    assert!(problems(&app).iter().any(|(_, problem)| *problem == Problem::Changed));
+    let lines = export(&app, None, ExportFormat::Jsonl);
+    assert!(!verify_lines(&lines, &[], &key_of(&app)).unwrap().verdict.is_whole());
+}
+
+#[tokio::test]
+async fn leaves_and_prunings_below_the_first_stop_nobody() {
+    let app = sealed_trail().await;
+    by_sql(
+        &app,
+        "alter table audit_leaves drop constraint audit_leaves_index_not_negative;
+        insert into audit_prunings (tree_size, hashes_below, event_sid) values (-1, 0, 'AE');
+        insert into audit_events (account_sid, event_sid, actor_type, action, outcome)
+            values ('AC00000000000000000000000000000000', 'AE00000000000000000000000000000001', 'operator', 'recovery.restore', 'success');
+        insert into audit_leaves select -1, account_sid, event_sid, 'authentic' from audit_events where event_sid = 'AE00000000000000000000000000000001'",
+    )
+    .await;
+    record(&app, "a").await;
+    app.replica(|vault| async move { vault.seal().await }).unwrap();
+    assert_eq!(problems(&app), [(None, Problem::Stray)]);
+    let lines = export(&app, None, ExportFormat::Jsonl);
+    let verdict = verify_lines(&lines, &[], &key_of(&app)).unwrap().verdict;
+    assert_eq!(first(&verdict.findings).problem, Problem::Stray);
+}
+
+#[tokio::test]
+async fn columns_that_hold_nothing_are_named_and_stop_nobody() {
+    for (table, column, place) in [
+        ("audit_leaves", "account_sid", "leaf_index = 2"),
+        ("audit_leaves", "event_sid", "leaf_index = 2"),
+        ("audit_leaves", "authenticity", "leaf_index = 2"),
+        ("audit_hashes", "hash", "position = 3"),
+        ("audit_checkpoints", "note", "tree_size = 6"),
+    ] {
+        let app = sealed_trail().await;
+        for constraint in ["audit_leaves_authenticity_known", "audit_leaves_once"] {
+            let dropped = format!("alter table audit_leaves drop constraint {constraint}");
+            by_sql(&app, &dropped).await;
+        }
+        by_sql(
+            &app,
+            &format!(
+                "alter table {table} alter column {column} drop not null;
+                update {table} set {column} = null where {place}"
+            ),
+        )
+        .await;
+        let found = problems(&app);
+        assert!(!found.is_empty(), "{table}.{column}");
     }
 }
