@@ -7,7 +7,8 @@ use pushvault::trail::Checkpoint;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{keep_tables, key_of, record, restore_tables, seal, verify};
+use super::prune::prune;
+use super::{keep_tables, key_of, now, record, restore_tables, seal, verify};
 use crate::harness::{TestApp, migrated_database, with_admin};
 use crate::process::wait_until;
 
@@ -61,6 +62,28 @@ async fn an_older_checkpoint_that_a_slower_replica_put_there_does_not_stay() {
     wait_until("the file has it again, without anything new", has_newest).await;
     std::fs::remove_file(&file).unwrap();
     wait_until("the file is there again", has_newest).await;
+}
+
+#[tokio::test]
+async fn when_what_was_published_was_pruned_the_newest_takes_the_place_of_a_file_that_is_moved_away() {
+    let (app, _directory, file) = with_file().await;
+    record(&app, "a").await;
+    let published = seal(&app).size();
+    wait_until("the file has it", async || {
+        in_file(&file).is_some_and(|kept| kept.size() == published)
+    })
+    .await;
+    // Within the second before the next one is published.
+    record(&app, "a").await;
+    let newest = seal(&app).size();
+    prune(&app, now(&app).await).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert!([published, newest, newest + 1].contains(&in_file(&file).unwrap().size()));
+    std::fs::remove_file(&file).unwrap();
+    wait_until("the newest one is there", async || {
+        in_file(&file).is_some_and(|kept| kept.size() >= newest)
+    })
+    .await;
 }
 
 #[tokio::test]
