@@ -15,6 +15,9 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::TestDatabase;
 
+/// How long it may take to open or to shut.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A listener that passes bytes on to the database for as long as it is open.
 pub(crate) struct Gate {
     address: SocketAddr,
@@ -199,7 +202,8 @@ impl Door {
 
     fn wait_until(&self, wanted: Is) {
         let is = self.is.lock().unwrap();
-        drop(self.changed.wait_while(is, |is| *is != wanted).unwrap());
+        let ended = self.changed.wait_timeout_while(is, PATIENCE, |is| *is != wanted);
+        assert!(!ended.unwrap().1.timed_out(), "the gate neither opens nor shuts");
     }
 
     /// Waits while it is shut; false when nobody needs it any more.
@@ -219,6 +223,9 @@ impl State {
                 }
                 self.let_pass(client);
             }
+            // A program that is being started has a copy of it for a moment: it would go on to listen, and nobody could be let
+            // in here again.
+            let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
             drop(listener);
             self.door.turn(Is::Shut);
             if !self.door.wait_for_opening() {
