@@ -149,6 +149,30 @@ async fn who_verifies_or_exports_while_the_trail_is_pruned_accuses_nobody() {
     });
 }
 
+#[tokio::test]
+async fn an_export_that_a_pruning_overtakes_says_that_it_is_to_be_made_again() {
+    let app = sealed_trail().await;
+    record_many(&app, 4, 750);
+    seal(&app);
+    let time = now(&app).await;
+    let refusal = app.replica(|vault| {
+        let app = &app;
+        async move {
+            let mut count = 0;
+            let mut write = |_: &serde_json::Value| {
+                count += 1;
+                if count == 10 {
+                    prune(app, time).unwrap();
+                }
+                Ok(())
+            };
+            let exported = vault.export_trail(None, ExportFormat::Jsonl, &mut write).await;
+            exported.unwrap_err().to_string()
+        }
+    });
+    assert!(refusal.contains("export it again"), "{refusal}");
+}
+
 /// An export; none where it says that it must be made again.
 fn try_export(app: &TestApp) -> Option<Vec<String>> {
     app.replica(|vault| async move {
