@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{DataDirectory, DevVault, Signal, clean, nobody, run, we_are_root};
+use super::support::{DataDirectory, DevVault, Signal, clean, copy_program, nobody, run, we_are_root};
 
 /// Everything in it means something else to a shell, to TOML, to an address or to Postgres.
 const AWKWARD: &str = "it's \"my\" vault, $HOME; `a`\\b %41 #ü";
@@ -77,7 +77,7 @@ fn another_user_than_root_needs_no_privilege() {
 fn as_nobody(data_directory: &Path) -> Command {
     let (user, group) = nobody();
     let program = data_directory.parent().unwrap().join("pushvault");
-    fs::copy(env!("CARGO_BIN_EXE_pushvault"), &program).unwrap();
+    copy_program(&program);
     fs::create_dir(data_directory).unwrap();
     chown(data_directory, Some(user), Some(group)).unwrap();
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::Gate;
-use crate::process::support::{Deployment, PUSHVAULT, Program, Signal, clean, nobody, wait_for, we_are_root, wrapped};
+use crate::process::support::{
+    Deployment, Program, Signal, clean, copy_program, nobody, wait_for, we_are_root, wrapped,
+};
 
 #[tokio::test]
 async fn no_process_of_the_same_user_looks_into_memory() {
@@ -19,7 +21,7 @@ async fn no_process_of_the_same_user_looks_into_memory() {
         .with("DATABASE__URL", gate.url())
         .with("ADMIN__LISTEN", "127.0.0.1:0");
     let program = deployment.path().join("pushvault");
-    fs::copy(PUSHVAULT, &program).unwrap();
+    copy_program(&program);
     deployment.use_program(&program);
     let attach = attach(deployment.path());
     for file in ["", "root.key", "pushvault", "attach"] {

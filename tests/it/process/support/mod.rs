@@ -20,6 +20,8 @@ pub(super) use pair::Pair;
 pub(super) use postgres::Postgres;
 pub(super) use processes::{Process, listening_ports};
 pub(crate) use program::wait_until;
-pub(super) use program::{Ended, PUSHVAULT, Program, Signal, clean, look_until, pushvault, run, wait_for};
+pub(super) use program::{
+    Ended, PUSHVAULT, Program, Signal, clean, copy_program, look_until, pushvault, run, wait_for,
+};
 pub(super) use runbook::{Runbook, Shell, Step};
 pub(super) use users::{nobody, readable, we_are_root, wrapped};

@@ -1,7 +1,7 @@
 //! One run of a program: started, watched, signalled by its process id, and never left behind.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,6 +54,15 @@ pub(crate) const PUSHVAULT: &str = env!("CARGO_BIN_EXE_pushvault");
 /// The program under test, with no setting from the environment.
 pub(crate) fn pushvault() -> Command {
     clean(Command::new(PUSHVAULT))
+}
+
+/// Puts the program under test in a place that every user can reach. Another process writes the copy: what this one has
+/// open for writing is open for a moment in every child that another test starts meanwhile, and until then the system
+/// does not run the copy ("Text file busy").
+pub(crate) fn copy_program(to: &Path) {
+    let mut copy = clean(Command::new("cp"));
+    copy.arg(PUSHVAULT).arg(to);
+    run(copy).succeeded();
 }
 
 /// A command without the variables that would configure it by accident.
