@@ -48,4 +48,4 @@ mod traces;
 mod turn;
 mod upgrade;
 
-pub(crate) use support::{Deployment, wait_until};
+pub(crate) use support::{Database, Deployment, wait_until};

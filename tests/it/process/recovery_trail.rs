@@ -86,6 +86,34 @@ async fn the_trail_of_a_vault_that_was_restored_twice_is_whole_by_all_of_its_key
 }
 
 #[tokio::test]
+async fn a_restore_that_is_said_to_be_later_than_it_was_takes_no_key_from_who_verifies() {
+    let (first, ..) = populated().await;
+    let recovery_key = key_file(&first, "recovery.key");
+    let second = restored(&first, 8, &recovery_key);
+    printed(&second, &["audit", "checkpoint"]);
+    let third = restored(&second, 9, &recovery_key);
+    printed(&third, &["audit", "checkpoint"]);
+    let database = third.database().await;
+    for statement in [
+        "alter table audit_events disable trigger user",
+        "update audit_events set occurred_at = now() + interval '1 second' where event_sid = (
+            select event_sid from audit_events where action = 'recovery.restore' and outcome = 'success'
+            order by occurred_at limit 1
+        )",
+        "alter table audit_events enable trigger user",
+    ] {
+        database.execute(statement).await;
+    }
+    let found = verified(&third, &[]);
+    let problems = found["found"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{found}");
+    assert!(
+        problems[0]["problem"].as_str().unwrap().contains("it was edited"),
+        "{found}"
+    );
+}
+
+#[tokio::test]
 async fn events_that_waited_when_the_root_key_was_lost_are_none_that_somebody_forged_however_many() {
     let (lost, ..) = populated().await;
     // More than are sealed at a time.

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pushvault::domain::audit::{Action, Outcome};
 use pushvault::trail::ExportFormat;
+use sqlx::AssertSqlSafe;
 
 use super::prune::prune;
 use super::{key_of, now, record, seal, sealed_trail, verify, verify_lines};
 use crate::harness::{Client, TestApp, operator};
-use crate::process::{Deployment, wait_until};
+use crate::process::{Database, Deployment, wait_until};
 
 /// Writers beside something else, and how many of their changes were acknowledged.
 #[derive(Default)]
@@ -147,6 +148,48 @@ async fn who_verifies_or_exports_while_the_trail_is_pruned_accuses_nobody() {
         verifying.join().unwrap();
         exporting.join().unwrap();
     });
+}
+
+/// Has a table to itself, so that whoever reads it waits.
+async fn lock(app: &TestApp, table: &str) -> Database {
+    let owner = Database::connect(app.database.url()).await;
+    owner.execute("begin").await;
+    let statement = format!("lock table {table} in access exclusive mode");
+    owner.execute(AssertSqlSafe(statement)).await;
+    owner
+}
+
+#[tokio::test]
+async fn a_pruning_cuts_where_it_verified_whatever_the_tables_say_by_then() {
+    let app = &sealed_trail().await;
+    let (verified, time) = (seal(app).size(), now(app).await);
+    let waits = "select exists (select from pg_locks join pg_database on oid = database
+        where datname = current_database() and not granted and locktype = 'relation')";
+    let pruned = app.replica(|vault| async move {
+        let before_the_leaves = lock(app, "audit_hashes").await;
+        let meanwhile = async {
+            before_the_leaves
+                .wait_for("it is about to read the leaves", waits)
+                .await;
+            let after_the_leaves = lock(app, "audit_prunings").await;
+            before_the_leaves.execute("commit").await;
+            after_the_leaves.wait_for("it has read them", waits).await;
+            record_many(app, 1, 3);
+            assert_eq!(seal(app).size(), verified + 3);
+            // Every event is as old now as those that may go.
+            for statement in [
+                "alter table audit_events disable trigger user",
+                "update audit_events set occurred_at = occurred_at - interval '1 hour'",
+                "alter table audit_events enable trigger user",
+                "commit",
+            ] {
+                after_the_leaves.execute(statement).await;
+            }
+        };
+        let context = operator();
+        tokio::join!(vault.prune_trail(&context, time), meanwhile).0
+    });
+    assert_eq!(pruned.unwrap(), (verified, verified));
 }
 
 #[tokio::test]

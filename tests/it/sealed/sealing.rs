@@ -107,6 +107,41 @@ async fn writers_do_not_wait_while_nothing_can_be_sealed_and_the_metrics_say_so(
 }
 
 #[tokio::test]
+async fn what_waits_while_another_process_has_the_turn_is_called_nothing_bad() {
+    let app = sealed_trail().await;
+    let before = leaves(&app).await;
+    let turn = keep_from_sealing(&app).await;
+    record(&app, "a").await;
+    let report = verify(&app, &[]);
+    assert!(report.verdict.is_whole(), "{:?}", report.verdict);
+    let unsealed = report.unsealed.unwrap();
+    assert!(unsealed.contains("another process seals"), "{unsealed}");
+    assert_eq!(leaves(&app).await, before);
+
+    let_seal(turn).await;
+    let report = verify(&app, &[]);
+    assert!(report.verdict.is_whole(), "{:?}", report.verdict);
+    assert_eq!((report.unsealed, leaves(&app).await), (None, before + 1));
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_the_key_in_use_is_looked_at_without_a_look_at_the_events() {
+    let app = sealed_trail().await;
+    let turn = keep_from_sealing(&app).await;
+    let mut locked = app.pool.begin().await.unwrap();
+    sqlx::query("lock table audit_events in access exclusive mode")
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    // It looks at the checkpoint before it asks for the turn.
+    let refusal = app.replica(|vault| async move { vault.seal().await });
+    let refusal = refusal.err().unwrap().to_string();
+    assert!(refusal.contains("another process seals"), "{refusal}");
+    locked.rollback().await.unwrap();
+    let_seal(turn).await;
+}
+
+#[tokio::test]
 async fn an_event_that_is_edited_before_it_is_sealed_is_sealed_as_forged() {
     let app = sealed_trail().await;
     let turn = keep_from_sealing(&app).await;

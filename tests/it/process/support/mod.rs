@@ -12,7 +12,8 @@ mod runbook;
 mod users;
 
 pub(super) use api::{Answer, Caller};
-pub(super) use database::{Database, Event};
+pub(crate) use database::Database;
+pub(super) use database::Event;
 pub(crate) use deployment::Deployment;
 pub(super) use deployment::{Login, PASSWORD, Service};
 pub(super) use dev::{DataDirectory, DevVault};
