@@ -115,16 +115,20 @@ impl Application {
         let (at_the_end, end) = oneshot::channel::<()>();
         let is_watched = admin.is_some();
         let api = async move {
-            let presence = &presence;
-            let result = tokio::select! {
-                result = server.run(stop) => result,
-                never = vault.stay(presence) => match never {},
-                never = vault.keep_fresh() => match never {},
-                never = Box::pin(vault.keep_sealing()) => match never {},
-                never = Box::pin(vault.keep_publishing(publisher)) => match never {},
-                never = vault.watch(), if is_watched => match never {},
-            };
-            vault.leave(presence).await;
+            let (served, is_served) = oneshot::channel::<()>();
+            let serve = Box::pin(async {
+                let result = tokio::select! {
+                    result = server.run(stop) => result,
+                    never = vault.keep_fresh() => match never {},
+                    never = vault.keep_sealing() => match never {},
+                    never = vault.keep_publishing(publisher) => match never {},
+                    never = vault.watch(), if is_watched => match never {},
+                };
+                drop(served);
+                result
+            });
+            let stay = vault.stay(&presence, async move { drop(is_served.await) });
+            let (result, ()) = tokio::join!(serve, stay);
             vault.close().await;
             if let Some(traces) = traces {
                 traces.end().await;

@@ -1,8 +1,9 @@
 //! Saying that this replica lives, and which root keys it can use: a key becomes the primary one when all replicas can.
 
-use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::vault::Vault;
@@ -34,12 +35,17 @@ impl Vault {
         presence
     }
 
-    /// Says again and again that this replica lives, for as long as it is polled. Where that fails, nobody is served worse.
-    pub async fn stay(&self, presence: &Presence) -> Infallible {
+    /// Says again and again that this replica lives, until the end; then takes it out of the replicas. Where that fails,
+    /// nobody is served worse.
+    pub async fn stay(&self, presence: &Presence, end: impl Future<Output = ()>) {
+        let mut end = pin!(end);
         let mut is_told = false;
-        loop {
-            tokio::time::sleep(BEAT).await;
+        while timeout(BEAT, &mut end).await.is_err() {
+            // Never given up in the middle: the server could come to it after this replica was taken out.
             is_told = !self.beat(presence, is_told).await;
+        }
+        if let Err(error) = self.store.forget_replica(presence.replica.replica_id).await {
+            tracing::debug!(cause = chain(&error), "cannot say that this replica ends");
         }
     }
 
@@ -55,12 +61,5 @@ impl Vault {
             );
         }
         seen.is_ok()
-    }
-
-    /// Takes this process out of the replicas.
-    pub async fn leave(&self, presence: &Presence) {
-        if let Err(error) = self.store.forget_replica(presence.replica.replica_id).await {
-            tracing::debug!(cause = chain(&error), "cannot say that this replica ends");
-        }
     }
 }
