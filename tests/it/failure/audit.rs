@@ -3,16 +3,16 @@
 use std::time::{Duration, Instant};
 
 use super::{LIST, credential, everything, is_unavailable};
-use crate::harness::{TestApp, migrated_database};
+use crate::harness::TestApp;
 use crate::process::wait_until;
 
-/// A service that waits for no lock for long.
-async fn impatient() -> TestApp {
-    TestApp::spawn_with(migrated_database(), |settings| {
-        settings.database.statement_timeout = Duration::from_millis(200);
-    })
-    .await
+/// Lets the service wait for no lock for long, or as long as it takes.
+fn wait_for_locks(app: &mut TestApp, limit: Duration) {
+    app.restart_with(|settings| settings.database.statement_timeout = limit);
 }
+
+const NOT_LONG: Duration = Duration::from_millis(500);
+const LONG: Duration = Duration::from_secs(30);
 
 /// Insists on a 503 for everything that leaves an event: changes, and refusals, which are events too.
 async fn no_mutation_is_taken(app: &TestApp, path: &str) {
@@ -27,10 +27,11 @@ async fn no_mutation_is_taken(app: &TestApp, path: &str) {
 
 #[tokio::test]
 async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is_done() {
-    let app = impatient().await;
+    let mut app = TestApp::spawn().await;
     let path = credential(&app).await;
-    let owner = app.account("a");
     let before = everything(&app).await;
+    wait_for_locks(&mut app, NOT_LONG);
+    let owner = app.account("a");
 
     let begun = Instant::now();
     let mut lock = app.pool.begin().await.unwrap();
@@ -40,14 +41,15 @@ async fn while_the_audit_trail_is_locked_no_mutation_is_acknowledged_and_none_is
         .unwrap();
     no_mutation_is_taken(&app, &path).await;
     // Each within a statement for the change and one for the refusal.
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     // Reads and updates that ask for nothing need no event.
     let kept = owner.get(&path).await.json(200);
     assert_eq!(owner.post(&path, &[]).await.json(200), kept);
     lock.rollback().await.unwrap();
 
     assert_eq!(everything(&app).await, before);
-    owner.post(&path, &[("ApiKey", "x")]).await.json(200);
+    wait_for_locks(&mut app, LONG);
+    app.account("a").post(&path, &[("ApiKey", "x")]).await.json(200);
 }
 
 /// Insists that a change is made, and that its event becomes a leaf as all before it.
@@ -67,9 +69,10 @@ async fn changes_are_made_and_sealed(app: &TestApp, path: &str) {
 
 #[tokio::test]
 async fn while_the_events_that_wait_to_be_sealed_are_locked_no_mutation_is_done() {
-    let app = impatient().await;
+    let mut app = TestApp::spawn().await;
     let path = credential(&app).await;
     let before = everything(&app).await;
+    wait_for_locks(&mut app, NOT_LONG);
 
     let mut lock = app.pool.begin().await.unwrap();
     sqlx::query("lock table audit_unsealed in access exclusive mode")
@@ -81,6 +84,7 @@ async fn while_the_events_that_wait_to_be_sealed_are_locked_no_mutation_is_done(
     lock.rollback().await.unwrap();
 
     assert_eq!(everything(&app).await, before);
+    wait_for_locks(&mut app, LONG);
     changes_are_made_and_sealed(&app, &path).await;
 }
 

@@ -21,7 +21,7 @@ async fn behind_a_gate() -> (TestApp, Gate) {
     let url = SecretString::from(gate.url());
     let app = TestApp::spawn_with(database, |settings| {
         settings.database.url = url;
-        settings.database.acquire_timeout = Duration::from_secs(1);
+        settings.database.acquire_timeout = Duration::from_secs(3);
         settings.database.max_connections = CONNECTIONS;
     })
     .await;

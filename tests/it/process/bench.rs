@@ -50,12 +50,10 @@ impl Trail {
     }
 
     async fn end(self, owner: &mut PgConnection) {
-        sqlx::query("select pg_advisory_unlock_all()")
-            .execute(&mut *owner)
-            .await
-            .unwrap();
-        // What waits is of no further use, and would be sealed in the next part.
-        let clean = "delete from audit_unsealed; analyze audit_events";
+        // What waits is of no further use, and would be sealed in the next part. The sealer has no turn meanwhile: it takes
+        // the same rows, in another order.
+        let clean = "select pg_advisory_lock(hashtextextended('audit_trail', 0));
+            delete from audit_unsealed; select pg_advisory_unlock_all(); analyze audit_events";
         sqlx::raw_sql(clean).execute(&mut *owner).await.unwrap();
     }
 }

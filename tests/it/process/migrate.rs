@@ -9,6 +9,10 @@ use super::support::{Deployment, Program};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
+/// Whether somebody waits for a lock in this database.
+const IS_WAITING: &str = "select exists (select from pg_locks join pg_database on oid = database
+    where datname = current_database() and not granted)";
+
 /// How long the test waits to see that somebody waits: longer than a migration waits for a lock on a table.
 const LONGER_THAN_FOR_A_TABLE: Duration = Duration::from_secs(3);
 
@@ -26,11 +30,10 @@ async fn a_migration_gives_up_on_a_lock_in_time_and_can_be_run_again() {
         .unwrap();
 
     // The second migration makes a table that refers to `accounts`, for which it wants the lock.
-    let began = Instant::now();
     let mut migrate = Program::start(deployment.command(&["migrate"]));
     let observer = deployment.database().await;
-    let is_waiting = "select exists (select from pg_locks where locktype = 'relation' and not granted)";
-    observer.wait_for("a migration waits", is_waiting).await;
+    observer.wait_for("a migration waits", IS_WAITING).await;
+    let began = Instant::now();
     // Another statement on the same table stands behind it, and gets through.
     observer
         .execute("update accounts set friendly_name = friendly_name")
@@ -57,8 +60,7 @@ async fn two_migrations_at_the_same_time_take_turns() {
 
     let mut migrate = Program::start(deployment.command(&["migrate"]));
     let observer = deployment.database().await;
-    let is_waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)";
-    observer.wait_for("it waits for its turn", is_waiting).await;
+    observer.wait_for("it waits for its turn", IS_WAITING).await;
     tokio::time::sleep(LONGER_THAN_FOR_A_TABLE).await;
     assert!(migrate.is_running(), "{}", migrate.stderr());
     other.unlock().await.unwrap();

@@ -197,6 +197,10 @@ async fn a_replica_that_was_killed_counts_until_it_was_not_seen_for_long_and_one
     killed.program.end_by(Signal::Kill);
     let deployment = with_another_key(Deployment::on(deployment.setting("DATABASE__URL")));
     deployment.json(&["kek", "add"]);
+    // However long the machine takes, it was seen a moment ago.
+    database
+        .execute("update replicas set seen_at = now() + interval '1 minute'")
+        .await;
     deployment.run(&["kek", "rotate"]).refused(
         1,
         &["1 of 1 live replicas cannot use", "a replica that was killed counts"],

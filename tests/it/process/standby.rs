@@ -30,7 +30,11 @@ async fn a_list_is_as_old_as_the_standby_that_it_is_read_from_and_everything_els
     let standby = pair.standby().await;
     standby.execute("select pg_wal_replay_pause()").await;
     let sid = caller.register("second").await;
-    assert_eq!(listed(&caller).await, ["first"], "the list came from the primary");
+    // The primary has both.
+    wait_until("the list comes from the standby", async || {
+        listed(&caller).await == ["first"]
+    })
+    .await;
     assert_eq!(caller.fetch(&sid).await.status, 200);
 
     standby.execute("select pg_wal_replay_resume()").await;

@@ -348,10 +348,10 @@ async fn no_request_and_no_end_waits_for_a_collector_and_the_log_is_told_once() 
         for _ in 0..700 {
             assert_eq!(caller.fetch(&sid).await.status, 200);
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_mins(2), "{:?}", begun.elapsed());
         let begun = Instant::now();
         let printed = service.stop();
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
         let told = printed
             .lines()
             .filter(|line| line.contains("spans were lost, requests were not"));

@@ -44,8 +44,8 @@ async fn a_server_that_vanishes_without_a_word_is_left_for_the_one_that_took_its
     let app = TestApp::spawn_with(database, |settings| {
         settings.database.url = url;
         settings.database.max_connections = 2;
-        settings.database.acquire_timeout = Duration::from_secs(1);
-        settings.limits.request_time = Duration::from_secs(1);
+        settings.database.acquire_timeout = Duration::from_secs(3);
+        settings.limits.request_time = Duration::from_secs(3);
     })
     .await;
     let client = app.account("a");

@@ -46,7 +46,7 @@ async fn a_handshake_that_is_slow_is_cut_and_nobody_waits_for_it() {
     let log = Log::from_now();
     let app = TestApp::spawn_over_tls(TlsDirectory::new(), |settings| {
         settings.server.workers = 1;
-        settings.limits.head_time = Duration::from_secs(2);
+        settings.limits.head_time = Duration::from_secs(10);
     })
     .await;
     let begun = Instant::now();
@@ -56,17 +56,20 @@ async fn a_handshake_that_is_slow_is_cut_and_nobody_waits_for_it() {
         connection.send(HELLO);
     }
     ask(&mut app.connect());
-    assert!(begun.elapsed() < Duration::from_millis(1900), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
     // A byte now and then does not make the time longer.
     let mut dripping = app.connect_plain();
     dripping.send(HELLO);
     let begun = Instant::now();
     while dripping.look(Duration::from_millis(100)) != Some(0) {
-        assert!(begun.elapsed() < Duration::from_secs(8), "the connection is still open");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the connection is still open"
+        );
         dripping.send(b"x");
     }
     for mut connection in slow {
-        connection.is_cut_within(Duration::from_secs(8));
+        connection.is_cut_within(Duration::from_secs(30));
     }
     wait_for_line(&log, "TLS handshakes failed", "too_slow");
 }
@@ -92,7 +95,7 @@ async fn garbage_is_the_end_of_its_connection_and_of_nothing_else() {
             connection.send(&bytes);
             connection.send(canary.as_bytes());
             let _ = connection.stream.socket().shutdown(std::net::Shutdown::Write);
-            connection.is_cut_within(Duration::from_secs(8));
+            connection.is_cut_within(Duration::from_secs(30));
             Ok(())
         })
         .unwrap();
@@ -109,7 +112,7 @@ async fn failed_handshakes_are_counted_and_told_of_once_a_minute() {
     for _ in 0..20 {
         let mut connection = app.connect_plain();
         let _ = connection.stream.write_all(b"\x16\x03\x03\x00\x04\xff\xff\xff\xff");
-        connection.is_cut_within(Duration::from_secs(8));
+        connection.is_cut_within(Duration::from_secs(30));
     }
     // Other services of this process tell of theirs.
     wait_for_line(&log, "TLS handshakes failed", "not_tls");

@@ -56,7 +56,13 @@ async fn the_vault_ends_by(signal: Signal, cost: Cost) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_connected_when_the_listener_closes_gets_one_more_answer() {
-    let stage = Stage::of(Deployment::migrated().with("RATE_LIMIT__ENABLED", "false"));
+    // The request that waits may wait for as long as the others take.
+    let deployment = Deployment::migrated()
+        .with("RATE_LIMIT__ENABLED", "false")
+        .with("DATABASE__STATEMENT_TIMEOUT_SECONDS", "60")
+        .with("LIMITS__REQUEST_SECONDS", "60")
+        .with("SERVER__SHUTDOWN_TIMEOUT_SECONDS", "60");
+    let stage = Stage::of(deployment);
     let mut service = stage.deployment.serve();
     let caller = service.caller(&stage.account);
     let sid = caller.register("locked").await;
@@ -107,10 +113,11 @@ async fn whoever_is_connected_when_the_listener_closes_gets_one_more_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vault_that_drains_says_so_and_goes_on_until_nobody_comes_any_more() {
-    let stage = Stage::of(Deployment::migrated().with("SERVER__DRAIN_SECONDS", "3"));
+    let stage = Stage::of(Deployment::migrated().with("SERVER__DRAIN_SECONDS", "10"));
     let mut service = stage.deployment.serve();
     let probe = Caller::new(&service.url, "", "");
     assert_eq!(probe.get("/readyz").await.status, 200);
+    service.caller(&stage.account).register("early").await;
     let began = Instant::now();
     Signal::Terminate.send(&[service.program.id()]);
     while probe.get("/readyz").await.status == 200 {
@@ -119,12 +126,8 @@ async fn a_vault_that_drains_says_so_and_goes_on_until_nobody_comes_any_more() {
     assert_eq!(probe.get("/readyz").await.text("status"), "draining");
     // A connection that begins now.
     service.caller(&stage.account).register("late").await;
-    assert!(
-        began.elapsed() < Duration::from_secs(3),
-        "the machine is too slow for this test"
-    );
     assert!(service.program.wait().success());
-    assert!(began.elapsed() >= Duration::from_secs(3));
+    assert!(began.elapsed() >= Duration::from_secs(10));
 }
 
 /// A request of the account with this line.

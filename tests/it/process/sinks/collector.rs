@@ -114,11 +114,11 @@ async fn no_request_and_no_end_waits_for_a_collector_and_the_trail_is_whole() {
         let mut service = deployment.serve();
         let begun = Instant::now();
         change(&service.caller(&account), 300).await;
-        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_mins(2), "{:?}", begun.elapsed());
         wait_until_told(&mut service, "audit_otlp");
         let begun = Instant::now();
         let printed = service.stop();
-        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
         let told = printed.lines().filter(|line| line.contains("\"sink\":\"audit_otlp\""));
         assert_eq!(told.count(), 1, "{printed}");
         assert_eq!(events_in(&printed).len(), 301, "the log has them");
