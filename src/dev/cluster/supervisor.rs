@@ -63,7 +63,13 @@ const SETTINGS: [&str; 23] = [
     "debug_print_parse=off",
     "debug_print_plan=off",
 ];
-const SETTINGS_THAT_FORGET: [&str; 3] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+/// Of a cluster that is thrown away, and that many tests may share.
+const SETTINGS_THAT_FORGET: [&str; 4] = [
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=300",
+];
 
 /// A running supervisor. Dropping it shuts Postgres down and waits for that.
 #[derive(Debug)]

@@ -43,7 +43,12 @@ pub(super) struct Trial<'a> {
 /// Goes through scenarios at the same time, because most of what they do is wait.
 pub(super) fn at_once(scenarios: &[fn()]) {
     let failed = thread::scope(|scope| {
-        let threads: Vec<_> = scenarios.iter().map(|scenario| scope.spawn(scenario)).collect();
+        let start = |scenario| {
+            // Named as a test is, so that what it says when it fails is not taken for a panic of the vault.
+            let thread = thread::Builder::new().name("faults::scenario".to_owned());
+            thread.spawn_scoped(scope, scenario).unwrap()
+        };
+        let threads: Vec<_> = scenarios.iter().map(start).collect();
         threads.into_iter().filter_map(|thread| thread.join().err()).count()
     });
     assert_eq!(failed, 0, "scenarios failed, see above");
