@@ -16,6 +16,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring};
 
+use super::ReservedPort;
+
 /// The certificate of the collector with TLS, and its key.
 pub(crate) const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/collector.pem");
 
@@ -37,6 +39,8 @@ pub(crate) struct Collector {
     pub(crate) endpoint: String,
     manner: Arc<Mutex<Manner>>,
     received: Arc<Mutex<Vec<Received>>>,
+    /// Where nobody listens.
+    _port: Option<ReservedPort>,
 }
 
 /// One request.
@@ -106,16 +110,18 @@ impl Collector {
             endpoint,
             manner: Arc::new(Mutex::new(Manner::Takes)),
             received,
+            _port: None,
         }
     }
 
     /// One that nobody listens for.
     pub(crate) fn absent() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = ReservedPort::new();
         Self {
-            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            endpoint: format!("http://{}", port.address()),
             manner: Arc::new(Mutex::new(Manner::Takes)),
             received: Arc::default(),
+            _port: Some(port),
         }
     }
 

@@ -13,14 +13,14 @@ use reqwest::Url;
 use socket2::SockRef;
 use sqlx::postgres::PgConnectOptions;
 
-use super::TestDatabase;
+use super::{ReservedPort, TestDatabase};
 
 /// How long it may take to open or to shut.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A listener that passes bytes on to the database for as long as it is open.
 pub(crate) struct Gate {
-    address: SocketAddr,
+    port: ReservedPort,
     url: String,
     state: Arc<State>,
 }
@@ -97,15 +97,16 @@ impl Gate {
             passing: Mutex::default(),
             traffic: Arc::default(),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = ReservedPort::new();
+        let address = port.address();
+        let listener = TcpListener::bind(address).unwrap();
         let mut url = Url::parse(url).unwrap();
         url.set_host(Some("127.0.0.1")).unwrap();
-        url.set_port(Some(address.port())).unwrap();
+        url.set_port(Some(port.number())).unwrap();
         let keeper = Arc::clone(&state);
         thread::spawn(move || keeper.keep(listener, address));
         Self {
-            address,
+            port,
             url: url.to_string(),
             state,
         }
@@ -121,7 +122,7 @@ impl Gate {
         if self.state.door.is(Is::Open) {
             self.state.door.turn(Is::Closing);
             // Wakes the one who listens, so that he sees it.
-            let _ = TcpStream::connect(self.address);
+            let _ = TcpStream::connect(self.port.address());
             self.state.door.wait_until(Is::Shut);
         }
         for passage in self.state.passing.lock().unwrap().drain(..) {

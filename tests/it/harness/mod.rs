@@ -10,6 +10,7 @@ mod database;
 mod fixtures;
 mod gate;
 mod log;
+mod port;
 mod raw;
 mod redact;
 mod rows;
@@ -29,6 +30,7 @@ pub(crate) use fixtures::{
 };
 pub(crate) use gate::Gate;
 pub(crate) use log::Log;
+pub(crate) use port::ReservedPort;
 pub(crate) use raw::{RawConnection, raw_request, raw_request_of};
 pub(crate) use redact::{assert_matches_snapshot, is_iso_8601, redacted};
 pub(crate) use rows::Position;

@@ -1,6 +1,5 @@
 //! Real providers: an OpenBao, and moto's AWS. `tests/kms/run` installs them and says where they are.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::until;
+use crate::harness::ReservedPort;
 
 /// Lets in whoever has it.
 const ROOT_TOKEN: &str = "canary-root-token";
@@ -18,6 +18,7 @@ const ROOT_TOKEN: &str = "canary-root-token";
 struct Server {
     child: Child,
     _directory: TempDir,
+    _port: ReservedPort,
 }
 
 /// An OpenBao with a Transit engine in it.
@@ -47,14 +48,6 @@ fn program(variable: &str) -> PathBuf {
     PathBuf::from(std::env::var_os(variable).expect("start this test by tests/kms/run"))
 }
 
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
-}
-
 fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10))
 }
@@ -74,11 +67,11 @@ impl OpenBao {
     }
 
     fn start_with(options: &[&str]) -> Self {
-        let (directory, address) = (tempfile::tempdir().unwrap(), free_address());
+        let (directory, port) = (tempfile::tempdir().unwrap(), ReservedPort::new());
         let child = Command::new(program("PUSHVAULT_OPENBAO"))
             .args(["server", "-dev", "-dev-no-store-token"])
             .arg(format!("-dev-root-token-id={ROOT_TOKEN}"))
-            .arg(format!("-dev-listen-address={address}"))
+            .arg(format!("-dev-listen-address={}", port.address()))
             .args(options.iter().map(|option| (*option).to_owned()))
             .args(
                 options
@@ -92,12 +85,13 @@ impl OpenBao {
             .spawn()
             .unwrap();
         Self {
-            url: format!("http://{address}"),
+            url: format!("http://{}", port.address()),
             http: client().build().unwrap(),
             ca_file: (!options.is_empty()).then(|| directory.path().join("vault-ca.pem")),
             _server: Server {
                 child,
                 _directory: directory,
+                _port: port,
             },
         }
     }
@@ -154,21 +148,21 @@ impl Moto {
         for variable in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             assert!(std::env::var_os(variable).is_some(), "start this test by tests/kms/run");
         }
-        let (directory, address) = (tempfile::tempdir().unwrap(), free_address());
-        let (host, port) = address.split_once(':').unwrap();
+        let (directory, port) = (tempfile::tempdir().unwrap(), ReservedPort::new());
         let child = Command::new(program("PUSHVAULT_MOTO"))
-            .args(["-H", host, "-p", port])
+            .args(["-H", "127.0.0.1", "-p", &port.number().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let this = Self {
-            url: format!("http://{address}"),
+            url: format!("http://{}", port.address()),
             http: client().build().unwrap(),
             _server: Server {
                 child,
                 _directory: directory,
+                _port: port,
             },
         };
         until(|| async { this.http.get(&this.url).send().await.ok().map(drop) }).await;

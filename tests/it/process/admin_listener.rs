@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::support::{Deployment, Signal, run, wait_for};
-use crate::harness::{Collector, Manner};
+use crate::harness::{Collector, Manner, ReservedPort};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -115,16 +115,12 @@ fn the_verb_that_asks_asks_there() {
     let deployment = Deployment::migrated().with("ADMIN__LISTEN", "127.0.0.1:0");
     let service = deployment.serve();
     let admin = service.admin.clone().expect("an admin listener");
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let nobody = ReservedPort::new();
     let asking = || {
         let mut command = deployment.command(&["healthcheck"]);
         command.env("PUSHVAULT__ADMIN__LISTEN", &admin);
         // Were this one asked, there would be no answer.
-        command.env("PUSHVAULT__SERVER__LISTEN", &nobody);
+        command.env("PUSHVAULT__SERVER__LISTEN", nobody.address().to_string());
         run(command)
     };
     asking().succeeded();

@@ -19,7 +19,7 @@ async fn any_replica_may_be_killed_at_any_time_and_the_others_serve_on() {
     let mut random = Random::seeded();
     let deployment = Deployment::migrated().with("RATE_LIMIT__ENABLED", "false");
     let account = deployment.create_account();
-    let mut replicas: Vec<_> = (0..REPLICAS).map(|_| deployment.serve()).collect();
+    let mut replicas: Vec<_> = (0..REPLICAS).map(|_| deployment.serve_to_return()).collect();
     let callers: Vec<Caller> = replicas.iter().map(|replica| replica.caller(&account)).collect();
 
     let crew = Crew::start("crew", WRITERS, &callers, &mut random);

@@ -171,7 +171,7 @@ async fn prove(destination: Destination) {
     let second_key = added["kek_id"].as_str().unwrap().to_owned();
     let first_key = kek_id(&first, "primary");
     let mut random = Random::seeded();
-    let replicas: Vec<_> = (0..REPLICAS).map(|_| first.serve()).collect();
+    let replicas: Vec<_> = (0..REPLICAS).map(|_| first.serve_to_return()).collect();
     let callers: Vec<Caller> = replicas.iter().map(|replica| replica.caller(&account)).collect();
     let database = first.database().await;
     let builders = Crew::start("builder", BUILDERS, &callers, &mut random);

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use pushvault_crypto::KeyEncryptionKey;
 
 use super::support::Deployment;
+use crate::harness::ReservedPort;
 
 /// Words that may stand anywhere in an address or a passphrase, and nowhere in what is printed.
 const CANARY: &str = "canary-that-nobody-may-see";
@@ -121,10 +122,11 @@ fn a_database_address_that_is_missing_broken_or_leads_nowhere() {
     serve_is_refused(&deployment, &["database.url", "postgres://"]);
     let deployment = deployment.with("DATABASE__URL", "");
     serve_is_refused(&deployment, &["database.url", "PUSHVAULT__DATABASE__URL"]);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let deployment = deployment
-        .with("DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1")
-        .with("DATABASE__URL", &format!("postgres://somebody:{CANARY}@{free}/vault"));
+    let nobody = ReservedPort::new();
+    let deployment = deployment.with("DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1").with(
+        "DATABASE__URL",
+        &format!("postgres://somebody:{CANARY}@{}/vault", nobody.address()),
+    );
     serve_is_refused(&deployment, &["the database is unavailable"]);
     deployment.run(&["migrate"]).refused(1, &[]);
 }

@@ -25,7 +25,7 @@ async fn two_releases_serve_side_by_side_while_one_replaces_the_other_and_back()
     deployment.use_program(&previous);
     deployment.run(&["migrate"]).succeeded();
     let account = deployment.create_account();
-    let mut replicas = vec![deployment.serve(), deployment.serve()];
+    let mut replicas = vec![deployment.serve_to_return(), deployment.serve_to_return()];
     let callers: Vec<_> = replicas.iter().map(|replica| replica.caller(&account)).collect();
     let urls: Vec<_> = replicas.iter().map(|replica| replica.url.clone()).collect();
     let crew = Crew::start("crew", WRITERS, &callers, &mut random);

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
+use crate::harness::ReservedPort;
 use crate::process::support::{Database, Deployment, PASSWORD, Process, Signal, clean, wait_for};
 
 /// Starts what it is given and ends it, in a hurry but in good order, when nobody holds its standard input any more.
@@ -36,9 +35,6 @@ const SETTINGS: [&str; 5] = [
     "max_connections=40",
 ];
 
-/// Ports below those that the system gives out by itself.
-static PORTS: AtomicU16 = AtomicU16::new(0);
-
 /// A cluster that was initialised once, to be copied.
 static TEMPLATE: LazyLock<Home> = LazyLock::new(|| {
     let home = Home::new();
@@ -56,7 +52,7 @@ static TEMPLATE: LazyLock<Home> = LazyLock::new(|| {
 /// A server. It ends with this value, and with the process that has it.
 pub(super) struct Postgres {
     home: Home,
-    port: u16,
+    port: ReservedPort,
     variables: BTreeMap<String, String>,
     /// A script that mounts file systems for this server alone.
     mounts: Option<String>,
@@ -80,7 +76,7 @@ impl Postgres {
         succeed(copy.arg("-R").arg(TEMPLATE.data()).arg(home.data()));
         Self {
             home,
-            port: free_port(),
+            port: ReservedPort::new(),
             variables: BTreeMap::new(),
             mounts: None,
             keeper: KEEPER,
@@ -114,7 +110,7 @@ impl Postgres {
     pub(super) fn url(&self, database: &str) -> String {
         format!(
             "postgres://pushvault@127.0.0.1:{}/{database}?sslmode=disable",
-            self.port
+            self.port.number()
         )
     }
 
@@ -138,7 +134,7 @@ impl Postgres {
         command
             .arg("-D")
             .arg(self.home.data())
-            .args(["-p", &self.port.to_string()]);
+            .args(["-p", &self.port.number().to_string()]);
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
@@ -149,7 +145,7 @@ impl Postgres {
 
     pub(super) fn is_ready(&self) -> bool {
         let mut command = Command::new(program("pg_isready"));
-        command.args(["--quiet", "--host=127.0.0.1", "--port", &self.port.to_string()]);
+        command.args(["--quiet", "--host=127.0.0.1", "--port", &self.port.number().to_string()]);
         command.status().unwrap().success()
     }
 
@@ -287,16 +283,6 @@ fn unprivileged() -> (u32, u32) {
         Some((line[2].parse().unwrap(), line[3].parse().unwrap()))
     };
     of("postgres").or_else(|| of("nobody")).expect("a user who is not root")
-}
-
-fn free_port() -> u16 {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    loop {
-        let port = first + PORTS.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn succeed(command: &mut Command) {

@@ -82,7 +82,7 @@ impl Stage {
 
     /// Starts the vault and the writers, and waits until all of them are well under way.
     pub(super) fn under_load(&self) -> Trial<'_> {
-        let service = self.deployment.serve();
+        let service = self.deployment.serve_to_return();
         let caller = service.caller(&self.account);
         let mut trial = Trial {
             stage: self,

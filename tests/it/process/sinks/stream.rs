@@ -1,7 +1,6 @@
 //! Standard output that nobody reads.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{change, metrics};
+use crate::harness::ReservedPort;
 use crate::process::support::{Caller, Deployment, Login, Signal, look_until, wait_for, wait_until};
 
 /// More than pipe and queue hold the lines of.
@@ -22,11 +22,13 @@ struct Piped {
     child: Child,
     url: String,
     admin: String,
+    _ports: [ReservedPort; 2],
 }
 
 impl Piped {
     async fn start(mut command: Command) -> Self {
-        let [address, admin] = free_addresses();
+        let ports = [ReservedPort::new(), ReservedPort::new()];
+        let [address, admin] = ports.each_ref().map(|port| port.address().to_string());
         command
             .args(["--listen", &address])
             .env("PUSHVAULT__ADMIN__LISTEN", &admin)
@@ -41,7 +43,12 @@ impl Piped {
             probe.try_get("/healthz").await.is_ok_and(|answer| answer.status == 200)
         })
         .await;
-        Self { child, url, admin }
+        Self {
+            child,
+            url,
+            admin,
+            _ports: ports,
+        }
     }
 
     async fn lost(&self) -> u64 {
@@ -72,11 +79,6 @@ impl Drop for Piped {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
-}
-
-fn free_addresses() -> [String; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().to_string())
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::api::{Caller, SECRET};
 use super::database::Database;
 use super::program::{Ended, PUSHVAULT, Program, Signal, clean, run};
+use crate::harness::ReservedPort;
 
 /// One throw-away server for all deployments. It ends with this process, however that ends.
 static SERVER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_temporary().unwrap());
@@ -31,6 +32,7 @@ pub(crate) struct Deployment {
     settings: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     secrets: RefCell<Vec<String>>,
+    ports: RefCell<Vec<ReservedPort>>,
 }
 
 /// A service that runs.
@@ -65,6 +67,7 @@ impl Deployment {
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),
             secrets: RefCell::new(vec![PASSWORD.to_owned(), SECRET.to_owned()]),
+            ports: RefCell::default(),
         };
         let root_key = deployment.write("root.key", [7; 32], 0o600);
         deployment
@@ -177,7 +180,15 @@ impl Deployment {
         self.start(self.command(&["serve"]))
     }
 
-    /// Starts the service where another one was before.
+    /// The same at a port that stays its own when it has ended.
+    pub(crate) fn serve_to_return(&self) -> Service<'_> {
+        let port = ReservedPort::new();
+        let address = port.address().to_string();
+        self.ports.borrow_mut().push(port);
+        self.serve_at(&address)
+    }
+
+    /// Starts the service where another one was before that was to return.
     pub(crate) fn serve_at(&self, url: &str) -> Service<'_> {
         let address = url.trim_start_matches("http://");
         self.start(self.command(&["serve", "--listen", address]))
