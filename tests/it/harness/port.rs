@@ -35,13 +35,18 @@ impl ReservedPort {
 
 #[test]
 fn one_listens_at_a_reserved_port_again_and_again_and_in_between_nobody_does() {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    use socket2::SockRef;
+
     let port = ReservedPort::new();
     for _ in 0..3 {
         assert!(TcpStream::connect(port.address()).is_err());
         let listener = TcpListener::bind(port.address()).unwrap();
         TcpStream::connect(port.address()).unwrap();
         assert!(TcpListener::bind(port.address()).is_err(), "one at a time");
+        // Not only dropped: a program that another test is starting has a copy for a moment, and would go on to listen.
+        SockRef::from(&listener).shutdown(Shutdown::Both).unwrap();
         drop(listener);
     }
 }

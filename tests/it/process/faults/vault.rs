@@ -63,7 +63,7 @@ async fn whoever_is_connected_when_the_listener_closes_gets_one_more_answer() {
         .with("LIMITS__REQUEST_SECONDS", "60")
         .with("SERVER__SHUTDOWN_TIMEOUT_SECONDS", "60");
     let stage = Stage::of(deployment);
-    let mut service = stage.deployment.serve();
+    let mut service = stage.deployment.serve_to_return();
     let caller = service.caller(&stage.account);
     let sid = caller.register("locked").await;
     let fetch = request(&stage, "GET /v2/Credentials HTTP/1.1");
