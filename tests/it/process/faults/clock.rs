@@ -121,7 +121,7 @@ fn cost(fault: &'static str) -> Cost {
     Cost {
         fault,
         sees: &[],
-        within: Duration::from_secs(5),
+        within: Duration::from_secs(10),
         remark: "`/readyz` names the clock and stays ready",
         healthy_within: Duration::from_secs(20),
     }

@@ -43,7 +43,7 @@ async fn the_disk_of_the_tables_is_full() {
     let cost = Cost {
         fault: "disk full where the tables are",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(5),
+        within: Duration::from_secs(10),
         remark: "reads are answered",
         healthy_within: Duration::from_secs(20),
     };
@@ -71,7 +71,7 @@ async fn the_disk_of_the_log_is_full() {
     let cost = Cost {
         fault: "disk full where the write-ahead log is",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(10),
+        within: Duration::from_secs(15),
         remark: "Postgres goes down, and its service manager starts it again",
         healthy_within: Duration::from_secs(30),
     };

@@ -29,7 +29,7 @@ async fn the_way_to_postgres_is_cut() {
     let cost = Cost {
         fault: "the way to Postgres is cut, new connections are refused",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(8),
+        within: Duration::from_secs(12),
         remark: "",
         healthy_within: Duration::from_secs(20),
     };
@@ -63,7 +63,7 @@ async fn connections_are_reset() {
     let cost = Cost {
         fault: "connections are reset in the middle of statements",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(5),
+        within: Duration::from_secs(10),
         remark: "those whose statement it was",
         healthy_within: Duration::from_secs(20),
     };
@@ -120,7 +120,7 @@ async fn all_connections_of_the_pool_wait_for_a_lock() {
     let cost = Cost {
         fault: "all connections wait for a lock",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(12),
+        within: Duration::from_secs(15),
         remark: "",
         healthy_within: Duration::from_secs(20),
     };

@@ -37,7 +37,7 @@ async fn postgres_is_restarted() {
     let cost = Cost {
         fault: "Postgres is restarted",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(8),
+        within: Duration::from_secs(12),
         remark: "",
         healthy_within: Duration::from_secs(20),
     };
@@ -54,7 +54,7 @@ async fn a_backend_is_killed() {
     let cost = Cost {
         fault: "`kill -9` of one of Postgres's backends",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(8),
+        within: Duration::from_secs(12),
         remark: "because Postgres ends every other backend too",
         healthy_within: Duration::from_secs(20),
     };
@@ -70,7 +70,7 @@ async fn postgres_is_killed() {
     let cost = Cost {
         fault: "`kill -9` of Postgres itself, and a start",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(8),
+        within: Duration::from_secs(12),
         remark: "",
         healthy_within: Duration::from_secs(20),
     };
@@ -94,7 +94,7 @@ async fn postgres_is_read_only() {
     let cost = Cost {
         fault: "Postgres is made read-only",
         sees: UNAVAILABLE,
-        within: Duration::from_secs(5),
+        within: Duration::from_secs(10),
         remark: "reads are answered",
         healthy_within: Duration::from_secs(20),
     };

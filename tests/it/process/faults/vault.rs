@@ -26,17 +26,17 @@ const TERMINATED: Cost = Cost {
     fault: "SIGTERM to the vault, and a start",
     // Whoever has a connection gets an answer.
     sees: &[Outcome::NoConnection],
-    within: Duration::from_secs(5),
+    within: Duration::from_secs(10),
     remark: "every request under way is answered",
-    healthy_within: Duration::from_secs(10),
+    healthy_within: Duration::from_secs(20),
 };
 
 const KILLED: Cost = Cost {
     fault: "`kill -9` of the vault, and a start",
     sees: &[Outcome::NoConnection, Outcome::NoAnswer],
-    within: Duration::from_secs(5),
+    within: Duration::from_secs(10),
     remark: "",
-    healthy_within: Duration::from_secs(10),
+    healthy_within: Duration::from_secs(20),
 };
 
 async fn the_vault_ends_by(signal: Signal, cost: Cost) {
