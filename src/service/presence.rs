@@ -41,7 +41,7 @@ impl Vault {
         let mut end = pin!(end);
         let mut is_told = false;
         while timeout(BEAT, &mut end).await.is_err() {
-            // Never given up in the middle: the server could come to it after this replica was taken out.
+            // Not given up because the end comes: the server could come to it after this replica was taken out.
             is_told = !self.beat(presence, is_told).await;
         }
         if let Err(error) = self.store.forget_replica(presence.replica.replica_id).await {

@@ -99,7 +99,8 @@ impl Vault {
             None => Ok(None),
         };
         let before = [publisher.last.as_ref(), in_file.as_ref().ok().and_then(Option::as_ref)];
-        let newest = self.store.newest_checkpoint().await.map_err(VaultError::from)?;
+        let newest = self.store.answer(self.store.newest_checkpoint()).await;
+        let newest = newest.map_err(VaultError::from)?;
         let Some(newest) = newest else {
             let is_first = before.iter().all(Option::is_none);
             return if is_first {
@@ -140,7 +141,7 @@ impl Vault {
 
     /// The tree of the newest checkpoint has all that the one before has.
     async fn require_continued(&self, last: &Checkpoint, newest: &Checkpoint) -> Result<(), Unpublished> {
-        match self.continuation(last, newest).await? {
+        match self.store.answer(self.continuation(last, newest)).await? {
             Continuation::Proven => Ok(()),
             Continuation::Pruned => Err(Unpublished::Pruned),
             Continuation::Contradicted => Err(Unpublished::Contradiction),

@@ -74,16 +74,18 @@ impl Vault {
     }
 
     async fn seal_what_waits(&self) -> Result<(), VaultError> {
-        self.measure_backlog().await?;
-        self.watch_head().await?;
-        while let Turn::Sealed { is_full } = self.seal_batch().await? {
+        let turn = async || {
             self.measure_backlog().await?;
-            if !is_full {
-                break;
-            }
             self.watch_head().await?;
+            self.seal_batch().await
+        };
+        loop {
+            match self.store.answer(turn()).await? {
+                Turn::Sealed { is_full: true } => {}
+                Turn::Sealed { is_full: false } => return self.store.answer(self.measure_backlog()).await,
+                Turn::Nothing | Turn::Busy => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     async fn measure_backlog(&self) -> Result<(), VaultError> {

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use super::connect::{self, Pool};
-use super::error::{StoreError, pool_timeouts};
+use super::error::{StoreError, pool_timeouts, within};
 use super::list_replica::ListReplica;
 use super::unit_of_work::UnitOfWork;
 use crate::config::{ConfigError, DatabaseSettings};
@@ -23,6 +23,12 @@ use crate::trail::AuditKey;
 /// How long to look for the reason why there was no connection in time.
 const EXPLANATION: Duration = Duration::from_secs(1);
 
+/// How long the connections may take to close, the silent ones too.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// So many of the longest statements are waited for where nobody else gives up.
+const STATEMENTS: u32 = 6;
+
 /// The database.
 #[derive(Clone)]
 pub struct Store {
@@ -32,6 +38,7 @@ pub struct Store {
     list_replica: Option<Arc<ListReplica>>,
     /// What authenticates events; none before the root key is unlocked.
     audit_key: Arc<RwLock<Option<Arc<AuditKey>>>>,
+    patience: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -49,6 +56,7 @@ impl Store {
             renewals: Arc::new(RateLimiter::direct(Quota::per_second(NonZeroU32::MIN))),
             list_replica: ListReplica::new(settings, Arc::clone(&metrics))?.map(Arc::new),
             audit_key: Arc::default(),
+            patience: STATEMENTS * settings.statement_timeout,
             metrics,
         })
     }
@@ -61,6 +69,12 @@ impl Store {
     /// Gives up every connection, because the database was lost, or may be another one now.
     pub fn renew(&self) {
         self.pool.renew();
+    }
+
+    /// What comes of a few statements. Where the database is silent for longer than they may take, they are given up: work
+    /// in the background has no caller who would.
+    pub async fn answer<T, E: From<StoreError>>(&self, answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        within(self.patience, answer).await
     }
 
     /// Why there was no connection, where the pool says no more than that there was none in time.
@@ -162,11 +176,14 @@ impl Store {
         recorded
     }
 
-    /// Closes every connection.
+    /// Closes every connection. One whose other end is silent is left to itself.
     pub async fn close(&self) {
-        self.pool().close().await;
-        if let Some(replica) = &self.list_replica {
-            replica.pool().close().await;
-        }
+        let close = async {
+            self.pool().close().await;
+            if let Some(replica) = &self.list_replica {
+                replica.pool().close().await;
+            }
+        };
+        let _in_time = timeout(FAREWELL, close).await;
     }
 }

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 /// How often this process waited for a connection in vain. Every error passes here, wherever it comes from, and nothing
 /// but itself can be handed to it.
@@ -52,12 +55,17 @@ const STALE_KEY: &str = "PV001";
 /// long, a privilege that was taken away, a lock not had in time.
 const PASSING_STATES: [&str; 4] = [READ_ONLY, "25P03", "42501", "55P03"];
 
-impl StoreError {
-    /// Nothing came for too long.
-    pub(super) fn silence() -> Self {
-        Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
-    }
+/// What the database answers within a limit: a connection whose other end is gone without a word has no end by itself.
+pub(super) async fn within<T, E: From<StoreError>>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    timeout(limit, answer)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into())).into()))
+}
 
+impl StoreError {
     /// Whether a change failed because the session may only read.
     pub(super) fn is_read_only(&self) -> bool {
         let (Self::Unavailable(error) | Self::CommitUnknown(error) | Self::Refused(error)) = self else {

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::{sleep, timeout};
 
 use super::database::Store;
-use super::error::StoreError;
+use super::error::{StoreError, within};
 use crate::domain::sid::AccountSid;
 
 const CHANNEL: &str = "pushvault_keys";
@@ -62,7 +62,7 @@ impl Store {
             channel.probe().await?;
             Ok(channel)
         };
-        timeout(ANSWER_LIMIT, listen).await.map_err(|_| StoreError::silence())?
+        within(ANSWER_LIMIT, listen).await
     }
 }
 
@@ -71,9 +71,7 @@ impl KeyChannel {
     /// that something may have been missed.
     pub async fn next(&mut self) -> Result<KeyChanges, StoreError> {
         let Ok(first) = timeout(PROBE_AFTER, self.receive()).await else {
-            timeout(ANSWER_LIMIT, self.probe())
-                .await
-                .map_err(|_| StoreError::silence())??;
+            within(ANSWER_LIMIT, self.probe()).await?;
             return Ok(KeyChanges::Of(HashSet::new()));
         };
         let mut changes = KeyChanges::Of(HashSet::new());

@@ -7,10 +7,9 @@ use std::time::Duration;
 use moka::sync::Cache;
 use pushvault_crypto::DeploymentId;
 use sqlx::PgPool;
-use tokio::time::timeout;
 
 use super::connect::{self, Pool};
-use super::error::StoreError;
+use super::error::{StoreError, within};
 use crate::config::{ConfigError, DatabaseSettings};
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
@@ -70,10 +69,7 @@ impl ListReplica {
                 }
                 rows.await
             };
-            match timeout(PATIENCE, answer)
-                .await
-                .unwrap_or_else(|_| Err(StoreError::silence()))
-            {
+            match within(PATIENCE, answer).await {
                 Ok(rows) => {
                     self.is_good.store(true, Ordering::Relaxed);
                     return Some(rows);

@@ -1,10 +1,16 @@
 //! The replicas that live: each says so again and again, with the root keys that it can use.
 
+use std::time::Duration;
+
 use pushvault_crypto::KekId;
 use uuid::Uuid;
 
 use super::database::Store;
-use super::error::StoreError;
+use super::error::{StoreError, within};
+
+/// How long saying so may take. It is so short that a replica that said it to a silent connection says it on another one
+/// before it is taken for gone.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 /// A replica that lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +33,8 @@ impl LiveReplica {
 impl Store {
     /// Says that a replica lives, and forgets those that have not said so for long.
     pub async fn see_replica(&self, replica: &LiveReplica, gone_after_seconds: f64) -> Result<(), StoreError> {
-        sqlx::query!(
+        let pool = self.pool();
+        let say = sqlx::query!(
             "with gone as (
                 delete from replicas where seen_at < now() - make_interval(secs => $4) and replica_id <> $1
             )
@@ -37,18 +44,15 @@ impl Store {
             replica.version,
             &replica.kek_ids,
             gone_after_seconds,
-        )
-        .execute(&self.pool())
-        .await?;
-        Ok(())
+        );
+        within(ANSWER_LIMIT, async { Ok(say.execute(&pool).await.map(drop)?) }).await
     }
 
     /// Says that a replica ends.
     pub async fn forget_replica(&self, replica_id: Uuid) -> Result<(), StoreError> {
-        sqlx::query!("delete from replicas where replica_id = $1", replica_id)
-            .execute(&self.pool())
-            .await?;
-        Ok(())
+        let pool = self.pool();
+        let say = sqlx::query!("delete from replicas where replica_id = $1", replica_id);
+        within(ANSWER_LIMIT, async { Ok(say.execute(&pool).await.map(drop)?) }).await
     }
 
     /// The replicas that said lately that they live, the oldest first.

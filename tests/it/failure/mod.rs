@@ -4,6 +4,7 @@ mod audit;
 mod database;
 mod privileges;
 mod readiness;
+mod silence;
 mod start;
 
 use serde_json::Value;
