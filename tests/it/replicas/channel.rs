@@ -199,7 +199,7 @@ async fn a_flood_of_notifications_harms_nobody() {
                 .unwrap();
             let answered = Instant::now();
             replica.client(&client).post(LIST, &[("Type", "gcm")]).await.json(201);
-            assert!(answered.elapsed() < Duration::from_secs(5));
+            assert!(answered.elapsed() < Duration::from_secs(15));
         }
     }
 

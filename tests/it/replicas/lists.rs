@@ -152,7 +152,7 @@ async fn a_replica_that_is_gone_costs_one_list_a_moment_and_is_used_again_when_i
     for _ in 0..20 {
         let begin = Instant::now();
         assert_eq!(stage.source().await, "primary");
-        assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     }
     assert_eq!(stage.fallbacks(), 20);
 
@@ -176,12 +176,12 @@ async fn a_replica_that_falls_silent_does_not_keep_its_callers() {
         assert_eq!(list.await.unwrap()["credentials"][0]["friendly_name"], "primary");
     }
     // Half a second is what the replica gets; the rest is for a machine that is busy.
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
     let begin = Instant::now();
     for _ in 0..10 {
         assert_eq!(stage.source().await, "primary");
     }
-    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_millis(4500), "{:?}", begin.elapsed());
 
     // Its connections stay stuck for good, and new ones are made.
     stage.gate.silence();
