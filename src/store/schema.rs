@@ -1,7 +1,9 @@
 //! The schema: bringing it up to date, and telling whether it is.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 
 use super::database::Store;
@@ -14,6 +16,13 @@ const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 /// The SQLSTATE of a statement that waited for a lock in vain.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// The SQLSTATE of a statement that waited for one who waited for it.
+const DEADLOCK_DETECTED: &str = "40P01";
+
+/// How often a migration is tried that did not get its locks, and how long requests have to themselves in between.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How the database's schema stands to this binary. A newer schema is fine: migrations expand before they contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +49,7 @@ pub enum SchemaError {
     Busy(#[source] MigrateError),
     /// A migration did not get a lock; the ones before it were applied.
     #[error(
-        "a migration waited 2 s for a lock and gave up, so that requests need not wait with it; nothing of it was \
+        "a migration waited five times for a lock and gave up, so that requests need not wait with it; nothing of it was \
          applied: let the transaction that holds the lock end (look for an old xact_start in pg_stat_activity) and run \
          `pushvault migrate` again"
     )]
@@ -72,19 +81,25 @@ impl Store {
             .lock()
             .await
             .map_err(|error| refused(error, SchemaError::Busy))?;
-        // Whatever asks for the same table waits behind a migration that waits: for less than a statement of a request
-        // may take by default, so that it only gets slower.
-        sqlx::query!("set lock_timeout = '2s'")
+        // Whatever asks for the same table waits behind a migration that waits. A migration and a request take locks in
+        // different orders and may wait for each other: Postgres ends the one that looks for that first, after a second
+        // (`deadlock_timeout`), so a migration gives way earlier.
+        sqlx::query!("set lock_timeout = '400ms'")
             .execute(&mut *connection)
             .await
             .map_err(StoreError::from)?;
         let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
         // A newer binary may have been here before, in the middle of a roll-out. The turn is taken above.
         migrator.set_ignore_missing(true).set_locking(false);
-        migrator
-            .run(&mut *connection)
-            .await
-            .map_err(|error| refused(error, SchemaError::Locked))?;
+        let mut attempts = 1;
+        while let Err(error) = migrator.run(&mut *connection).await {
+            let error = refused(error, SchemaError::Locked);
+            if attempts == ATTEMPTS || !matches!(error, SchemaError::Locked(_)) {
+                return Err(error);
+            }
+            attempts += 1;
+            tokio::time::sleep(PAUSE).await;
+        }
         // The connection ends here, and its timeout with it.
         connection.close().await.map_err(StoreError::from)?;
         Ok(missing)
@@ -141,11 +156,10 @@ fn refused(error: MigrateError, locked: fn(MigrateError) -> SchemaError) -> Sche
     let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = &error else {
         return SchemaError::Migration(error);
     };
-    let cause = cause.as_database_error();
-    if cause.is_some_and(|cause| cause.code().as_deref() == Some(LOCK_NOT_AVAILABLE)) {
-        locked(error)
-    } else {
-        SchemaError::Migration(error)
+    let state = cause.as_database_error().and_then(DatabaseError::code);
+    match state.as_deref() {
+        Some(LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) => locked(error),
+        _ => SchemaError::Migration(error),
     }
 }
 
