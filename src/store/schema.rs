@@ -21,7 +21,7 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
 
 /// How often a migration is tried that did not get its locks, and how long requests have to themselves in between.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How the database's schema stands to this binary. A newer schema is fine: migrations expand before they contract.
@@ -49,7 +49,7 @@ pub enum SchemaError {
     Busy(#[source] MigrateError),
     /// A migration did not get a lock; the ones before it were applied.
     #[error(
-        "a migration waited five times for a lock and gave up, so that requests need not wait with it; nothing of it was \
+        "a migration waited twenty times for a lock and gave up, so that requests need not wait with it; nothing of it was \
          applied: let the transaction that holds the lock end (look for an old xact_start in pg_stat_activity) and run \
          `pushvault migrate` again"
     )]
