@@ -20,6 +20,12 @@ const RECOVERY_TAG: &str = "pushvault/v1/recovery";
 /// The domain tag of a wrapped signing key.
 const SIGNING_KEY_TAG: &str = "pushvault/v1/signing-key";
 
+/// The domain tag of a wrapped integrity key.
+const INTEGRITY_KEY_TAG: &str = "pushvault/v1/integrity-key";
+
+/// The domain tag of an integrity key that is encrypted to a recovery recipient.
+const INTEGRITY_RECOVERY_TAG: &str = "pushvault/v1/integrity-recovery";
+
 /// The identity of one installation, drawn once and kept in its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeploymentId([u8; 16]);
@@ -135,6 +141,37 @@ impl SigningKeyContext<'_> {
             .bytes(self.deployment_id.as_bytes())
             .text(self.key_id)?
             .text(kek_id.as_str())
+    }
+}
+
+/// Where a wrapped integrity key belongs. The KEK adds its own id when it wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntegrityKeyContext<'a> {
+    /// The installation.
+    pub deployment_id: &'a DeploymentId,
+    /// The name of the integrity key, which the key gives.
+    pub key_id: &'a str,
+}
+
+impl IntegrityKeyContext<'_> {
+    /// The same bytes, for a provider that keeps the root key to itself.
+    pub fn associated_data(&self, kek_id: &KekId) -> Result<Vec<u8>, CryptoError> {
+        Ok(self.aad(kek_id)?.as_bytes().to_vec())
+    }
+
+    /// The AAD of the wrap: tag, deployment id, integrity key id, KEK id.
+    pub(crate) fn aad(&self, kek_id: &KekId) -> Result<Fields, CryptoError> {
+        Fields::tagged(INTEGRITY_KEY_TAG)
+            .bytes(self.deployment_id.as_bytes())
+            .text(self.key_id)?
+            .text(kek_id.as_str())
+    }
+
+    /// What stands before the key in a copy for a recovery recipient: tag, deployment id, integrity key id.
+    pub(crate) fn recovery_copy(&self) -> Result<Fields, CryptoError> {
+        Fields::tagged(INTEGRITY_RECOVERY_TAG)
+            .bytes(self.deployment_id.as_bytes())
+            .text(self.key_id)
     }
 }
 

@@ -89,14 +89,14 @@ impl SigningKey {
 }
 
 /// Formula: `key ‖ check(key, associated data)`.
-fn pack(key: &Key256, associated_data: &[u8]) -> Result<PackedKey, CryptoError> {
+pub(crate) fn pack(key: &Key256, associated_data: &[u8]) -> Result<PackedKey, CryptoError> {
     let mut packed = Zeroizing::new(Vec::with_capacity(Key256::LENGTH + CHECK_LENGTH));
     packed.extend_from_slice(key.expose());
     packed.extend_from_slice(&check(key, associated_data)?);
     Ok(packed)
 }
 
-fn unpack(packed: &[u8], associated_data: &[u8]) -> Result<Key256, CryptoError> {
+pub(crate) fn unpack(packed: &[u8], associated_data: &[u8]) -> Result<Key256, CryptoError> {
     let (key, found) = packed
         .split_at_checked(Key256::LENGTH)
         .ok_or(CryptoError::Authentication)?;

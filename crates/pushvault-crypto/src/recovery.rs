@@ -3,10 +3,12 @@
 use std::fmt;
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use crate::{
     age::{Identity, Recipient},
     context::AccountKeyContext,
+    encoding::Fields,
     error::CryptoError,
     key::AccountKey,
 };
@@ -36,8 +38,12 @@ impl RecoveryRecipient {
     /// Limits: it shows nobody who wrote it, so a copy is believed only when what is sealed under
     /// the key opens.
     pub fn wrap(&self, key: &AccountKey, context: &AccountKeyContext<'_>) -> Result<Vec<u8>, CryptoError> {
-        let plaintext = zeroize::Zeroizing::new(context.recovery_copy()?.bytes(key.expose()).into_bytes());
-        self.0.encrypt(&plaintext)
+        self.encrypt(context.recovery_copy()?.bytes(key.expose()))
+    }
+
+    /// Encrypts fields that hold a key, and wipes them.
+    pub(crate) fn encrypt(&self, fields: Fields) -> Result<Vec<u8>, CryptoError> {
+        self.0.encrypt(&Zeroizing::new(fields.into_bytes()))
     }
 }
 
@@ -67,7 +73,7 @@ impl RecoveryKey {
     ///
     /// A copy that was made for another place is [`CryptoError::WrongPlace`].
     pub fn unwrap(&self, copy: &[u8], context: &AccountKeyContext<'_>) -> Result<AccountKey, CryptoError> {
-        let plaintext = self.0.decrypt(copy)?;
+        let plaintext = self.decrypt(copy)?;
         let place = context.recovery_copy()?;
         let key = plaintext
             .strip_prefix(place.as_bytes())
@@ -75,6 +81,11 @@ impl RecoveryKey {
             .strip_prefix(&crate::encoding::length_prefix(&[0; AccountKey::LENGTH]))
             .ok_or(CryptoError::MalformedRecoveryCopy)?;
         AccountKey::from_slice(key)
+    }
+
+    /// Decrypts what [`RecoveryRecipient::encrypt`] made.
+    pub(crate) fn decrypt(&self, copy: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        self.0.decrypt(copy)
     }
 }
 

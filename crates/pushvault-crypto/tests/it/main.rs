@@ -13,6 +13,7 @@ mod commitment;
 mod external;
 mod freeze;
 mod ghash;
+mod integrity;
 mod keys;
 mod misplacement;
 mod recovery;
