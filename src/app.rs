@@ -66,6 +66,7 @@ impl Application {
         let server = Server::bind(
             &settings.server,
             &settings.limits,
+            &settings.database,
             certificates,
             Arc::clone(&vault),
             traces.as_ref().map(Traces::tracer),

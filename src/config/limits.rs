@@ -14,6 +14,8 @@ pub struct LimitSettings {
     pub body_bytes: usize,
     /// The largest head of a request: target, names and values of headers.
     pub head_bytes: usize,
+    /// What large bodies and large answers may take up at once, of all callers.
+    pub buffer_bytes: usize,
     /// The most parameters in a query or a body.
     pub parameters: usize,
     /// How long a client may take to send the head of a request.
@@ -36,6 +38,7 @@ pub struct LimitSettings {
 pub(super) struct RawLimits {
     body_bytes: usize,
     head_bytes: usize,
+    buffer_bytes: usize,
     parameters: usize,
     head_seconds: u64,
     body_seconds: u64,
@@ -50,6 +53,7 @@ impl RawLimits {
         vec![
             ("limits.body_bytes", self.body_bytes.to_string()),
             ("limits.head_bytes", self.head_bytes.to_string()),
+            ("limits.buffer_bytes", self.buffer_bytes.to_string()),
             ("limits.parameters", self.parameters.to_string()),
             ("limits.head_seconds", self.head_seconds.to_string()),
             ("limits.body_seconds", self.body_seconds.to_string()),
@@ -70,6 +74,13 @@ impl RawLimits {
                 return Err(invalid(key, "give at least 1"));
             }
         }
+        // One account has a quarter of it, in which two of its largest bodies must find room.
+        if self.buffer_bytes / 16 < self.body_bytes {
+            return Err(invalid(
+                "limits.buffer_bytes",
+                "give at least 16 times limits.body_bytes, so that one account may send two of the largest bodies at once",
+            ));
+        }
         at_least_one("limits.head_seconds", self.head_seconds)?;
         at_least_one("limits.body_seconds", self.body_seconds)?;
         at_least_one("limits.stall_seconds", self.stall_seconds)?;
@@ -77,6 +88,7 @@ impl RawLimits {
         Ok(LimitSettings {
             body_bytes: self.body_bytes,
             head_bytes: self.head_bytes,
+            buffer_bytes: self.buffer_bytes,
             parameters: self.parameters,
             head_time: Duration::from_secs(self.head_seconds),
             body_time: Duration::from_secs(self.body_seconds),

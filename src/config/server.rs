@@ -20,6 +20,10 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve HTTP.
     pub workers: usize,
+    /// Connections of callers at once, at most.
+    pub max_connections: usize,
+    /// Those of one address, unless it is a trusted proxy.
+    pub max_connections_per_address: usize,
     /// How long a connection may rest between two requests.
     pub keep_alive: Duration,
     /// How long to go on as before after a stop signal, while readiness says that this is the end.
@@ -56,6 +60,8 @@ pub(super) struct RawServer {
     public_url: String,
     trusted_proxies: String,
     workers: usize,
+    max_connections: usize,
+    max_connections_per_address: usize,
     keep_alive_seconds: u64,
     drain_seconds: u64,
     shutdown_timeout_seconds: u64,
@@ -68,6 +74,11 @@ impl RawServer {
             ("server.public_url", self.public_url.clone()),
             ("server.trusted_proxies", self.trusted_proxies.clone()),
             ("server.workers", self.workers.to_string()),
+            ("server.max_connections", self.max_connections.to_string()),
+            (
+                "server.max_connections_per_address",
+                self.max_connections_per_address.to_string(),
+            ),
             ("server.keep_alive_seconds", self.keep_alive_seconds.to_string()),
             ("server.drain_seconds", self.drain_seconds.to_string()),
             (
@@ -79,6 +90,14 @@ impl RawServer {
 
     pub(super) fn check(&self) -> Result<ServerSettings, ConfigError> {
         at_least_one("server.keep_alive_seconds", self.keep_alive_seconds)?;
+        for (key, count) in [
+            ("server.max_connections", self.max_connections),
+            ("server.max_connections_per_address", self.max_connections_per_address),
+        ] {
+            if count == 0 {
+                return Err(invalid(key, "give at least 1"));
+            }
+        }
         Ok(ServerSettings {
             listen: self
                 .listen
@@ -87,6 +106,8 @@ impl RawServer {
             public_url: origin("server.public_url", &self.public_url)?,
             trusted_proxies: networks("server.trusted_proxies", &self.trusted_proxies)?,
             workers: or_cores(self.workers),
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
             keep_alive: Duration::from_secs(self.keep_alive_seconds),
             drain_time: Duration::from_secs(self.drain_seconds),
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout_seconds),

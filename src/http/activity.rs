@@ -1,53 +1,74 @@
-//! What the requests of a connection tell it of themselves.
+//! What a request tells the connection below it: that it began, how its body is framed, whether somebody reads that, and
+//! that it was answered.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::Waker;
 
-/// What the requests of a connection tell it of themselves.
+use super::framing::RequestBody;
+
+/// What a request tells the connection below it.
 #[derive(Clone, Default)]
-pub(super) struct Activity(Rc<Counts>);
+pub(super) struct Activity(Rc<Request>);
 
 #[derive(Default)]
-struct Counts {
-    /// Requests that ever began.
-    begun: Cell<u64>,
-    /// Requests under way.
-    under_way: Cell<u64>,
-    /// The length of the body of the one that began last, where its head tells it.
-    body: Cell<Option<u64>>,
+struct Request {
+    phase: Cell<Phase>,
+    body: Cell<Option<RequestBody>>,
+    wants_body: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Awaited,
+    UnderWay,
+    Answered,
 }
 
 /// A request under way, for as long as this lives.
 pub(super) struct UnderWay(Activity);
 
 impl Activity {
-    /// A request begins, with a body of that length, if that is known.
-    pub(super) fn begin(&self, body: Option<u64>) -> UnderWay {
-        self.0.body.set(body);
-        self.0.begun.set(self.0.begun.get() + 1);
-        self.0.under_way.set(self.0.under_way.get() + 1);
+    /// The request begins; its head says that its body is framed so.
+    pub(super) fn begin(&self, body: RequestBody) -> UnderWay {
+        self.0.body.set(Some(body));
+        self.0.phase.set(Phase::UnderWay);
         UnderWay(self.clone())
     }
 
-    /// How many requests ever began.
-    pub(super) fn begun(&self) -> u64 {
-        self.0.begun.get()
-    }
-
-    /// How many are under way.
-    pub(super) fn under_way(&self) -> u64 {
-        self.0.under_way.get()
-    }
-
-    /// The length of the body of the one that began last, if it is known.
-    pub(super) fn body(&self) -> Option<u64> {
+    /// How its body is framed, once it has begun.
+    pub(super) fn body(&self) -> Option<RequestBody> {
         self.0.body.get()
+    }
+
+    /// Whether it is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.0.phase.get() == Phase::UnderWay
+    }
+
+    /// Asks for the whole of its body.
+    pub(super) fn want_body(&self) {
+        self.0.wants_body.set(true);
+        if let Some(reader) = self.0.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Whether somebody has asked for the whole of its body.
+    pub(super) fn wants_body(&self) -> bool {
+        self.0.wants_body.get()
+    }
+
+    /// Wakes this task when somebody asks for it.
+    pub(super) fn wake_when_wanted(&self, reader: &Waker) {
+        self.0.reader.replace(Some(reader.clone()));
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let counts = &self.0.0;
-        counts.under_way.set(counts.under_way.get() - 1);
+        self.0.0.phase.set(Phase::Answered);
     }
 }

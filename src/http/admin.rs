@@ -11,6 +11,7 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 
+use super::admission::Admission;
 use super::edge::edge;
 use super::handlers::{health, other};
 use super::listener::{Listener, ServerError, Service};
@@ -63,6 +64,7 @@ impl Admin {
             name: "pushvault admin",
             app: admin,
             entrance: Entrance::new(None, &self.state),
+            admission: Admission::for_admin(&self.state.metrics),
             refusal: |_, unread| refuse_unread(unread).1,
             workers: 1,
             shutdown_timeout: SHUTDOWN_TIMEOUT,

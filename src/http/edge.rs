@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{
@@ -16,11 +16,14 @@ use actix_web::{Error, HttpMessage as _};
 use tracing::Instrument as _;
 
 use super::activity::Activity;
+use super::answer_body::AnswerBody;
 use super::error::{ApiError, ErrorCode};
+use super::extract::usable_host;
 use super::forwarded::Ends;
-use super::head::body_length;
+use super::head::{may_stay_open, request_body};
 use super::operation::{Matched, Place, known_method};
 use super::request_meta::RequestMeta;
+use super::room::NoRoom;
 use super::state::AppState;
 use super::trace;
 use super::view::{self, ErrorView};
@@ -43,9 +46,9 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let stopwatch = Stopwatch::start();
-    let body = body_length(request.head());
+    let may_stay_open = may_stay_open(request.head());
     let activity = request.request().conn_data::<Activity>();
-    let _under_way = activity.map(|activity| activity.begin(body));
+    let _under_way = activity.map(|activity| activity.begin(request_body(request.head())));
     let ends = Ends::of(request.head(), state.scheme, &state.server.trusted_proxies);
     if ends.has_disbelieved {
         state.warn_of_forgotten_proxy(ends.source);
@@ -59,14 +62,21 @@ pub(super) async fn edge<B: MessageBody + 'static>(
 
     let answered = async {
         let mut response = next.call(request).await?.map_into_boxed_body();
-        let mut error_code = None;
+        let mut refusal = None;
         if response.status().is_client_error() || response.status().is_server_error() {
-            let error = finish_error(&meta, &state, &response).await;
-            if let Some(error) = error {
-                error_code = Some(error.code.number());
-                response = answer(response, &error);
-            }
+            refusal = finish_error(&meta, &state, &response).await;
         }
+        if let (Err(error), true) = (usable_host(&meta), is_open(&response)) {
+            refusal = Some(error.into());
+        }
+        if let Some(error) = &refusal {
+            response = answer(response, error);
+        }
+        response = match in_room(&meta, &state, response) {
+            Ok(response) => response,
+            Err(response) => answer(response, refusal.insert(ApiError::new(ErrorCode::Unavailable))),
+        };
+        let error_code = refusal.map(|error| error.code.number());
         let duration = stopwatch.elapsed();
         let headers = response.headers_mut();
         put(headers, REQUEST_ID, meta.request_sid.as_str());
@@ -74,9 +84,9 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         put(headers, CONCURRENT_REQUESTS, &concurrent_requests(&state));
         put(headers, CACHE_CONTROL, "no-store");
         put(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
-        // A client goes elsewhere with its next request, which must not meet the end of this connection. And where nobody
-        // knows how long the body is, the end of the connection alone wipes it out of the parser's buffer.
-        if body.is_none() || state.is_draining.load(Ordering::Relaxed) {
+        // A client goes elsewhere with its next request, which must not meet the end of this connection. A body in chunks
+        // ends its connection too: what is behind it is not carried out, whatever its last chunk was meant to be.
+        if !may_stay_open || state.is_draining.load(Ordering::Relaxed) {
             let head = response.response_mut().head_mut();
             head.set_connection_type(ConnectionType::Close);
         }
@@ -170,6 +180,37 @@ async fn record(
     };
     tracing::error!(action = action.as_str(), cause, "a refusal could not be recorded");
     Some(ApiError::new(ErrorCode::Unavailable))
+}
+
+/// Whether anyone may ask for what was answered, or it is nothing of ours. Elsewhere whoever is let in is told what is wrong
+/// with the head.
+fn is_open(response: &ServiceResponse) -> bool {
+    let request = response.request();
+    let matched = request.app_data::<Matched>();
+    matched.and_then(|matched| matched.right(request.method())).is_none()
+}
+
+/// The answer in pieces, with the room that it takes up; or as it was, where there is none for it.
+fn in_room(
+    meta: &RequestMeta,
+    state: &AppState,
+    response: ServiceResponse,
+) -> Result<ServiceResponse, ServiceResponse> {
+    let BodySize::Sized(length) = response.response().body().size() else {
+        return Ok(response);
+    };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    // What is in memory for everybody is in pieces already, and no room of an account.
+    let Some(account_sid) = meta.account_sid().filter(|_| length > 0) else {
+        return Ok(response);
+    };
+    match state.room.for_answer(Some(account_sid), length) {
+        Ok(room) => Ok(response.map_body(|_, body| match body.try_into_bytes() {
+            Ok(bytes) => BoxBody::new(AnswerBody::new(bytes, room)),
+            Err(body) => body,
+        })),
+        Err(NoRoom) => Err(response),
+    }
 }
 
 /// Puts the one error body, and the headers that belong to its status, in the place of whatever the response had.

@@ -40,6 +40,21 @@ pub(super) enum Host {
 }
 
 impl Host {
+    /// The host in the target, or else in the header. There is one header at most, and it is no list (RFC 9112, section
+    /// 3.2): one that is wrong makes the request wrong, whatever the target says.
+    fn of(head: &RequestHead) -> Self {
+        let mut values = head.headers.get_all(HOST);
+        let header = match (values.next(), values.next()) {
+            (None, _) => Self::Unsaid,
+            (Some(value), None) => value.to_str().map_or(Self::Unusable, |host| Self::parse(host.trim())),
+            (Some(_), Some(_)) => Self::Unusable,
+        };
+        match head.uri.authority() {
+            Some(authority) if header != Self::Unusable => Self::parse(authority.as_str()),
+            _ => header,
+        }
+    }
+
     /// SDKs send credentials to where this points: it must be a name or an address (RFC 3986, section 3.2) and nothing
     /// that could begin a path or a user name.
     fn parse(text: &str) -> Self {
@@ -62,12 +77,7 @@ impl Ends {
         let mut ends = Self {
             source: peer,
             scheme,
-            host: head
-                .uri
-                .authority()
-                .map(|authority| authority.as_str().to_owned())
-                .or_else(|| last(headers, &HOST))
-                .map_or(Host::Unsaid, |host| Host::parse(&host)),
+            host: Host::of(head),
             has_disbelieved: false,
         };
         if !peer.is_some_and(is_trusted) {
@@ -212,6 +222,22 @@ mod tests {
         assert_eq!(source("::1", "[2001:db8::1]:4711"), "2001:db8::1");
         assert_eq!(source("::1", "198.51.100.1:4711"), "198.51.100.1");
         assert_eq!(source("::ffff:10.0.0.7", "198.51.100.1"), "198.51.100.1");
+    }
+
+    #[test]
+    fn a_host_is_said_once_and_is_no_list() {
+        let host = |headers: &[(&'static str, &'static str)]| ends("192.0.2.1", headers).host;
+        assert_eq!(host(&[("host", "a")]), Host::Said("a".to_owned()));
+        assert_eq!(host(&[]), Host::Unsaid);
+        assert_eq!(host(&[("host", "a, b")]), Host::Unusable);
+        assert_eq!(host(&[("host", "a,b")]), Host::Unusable);
+        assert_eq!(host(&[("host", "a"), ("host", "b")]), Host::Unusable);
+        let absolute = |header: &'static str| {
+            let request = TestRequest::with_uri("http://a/").append_header(("host", header));
+            Host::of(request.to_srv_request().head())
+        };
+        assert_eq!(absolute("b"), Host::Said("a".to_owned()));
+        assert_eq!(absolute("b, c"), Host::Unusable);
     }
 
     #[test]

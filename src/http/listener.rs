@@ -20,7 +20,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::connection::{Connection, Patience, Refusal};
+use super::admission::{Admission, Admitted};
+use super::connection::{Bounds, Connection, Refusal};
+use super::descriptors::TooFewFiles;
 use super::state::AppState;
 use super::transport::{Arrival, Entrance, Transport};
 use super::turn::{Turn, take_turns};
@@ -35,6 +37,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// answer says that it is the last.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What a request line and the ends of 96 header lines add to what `limits.head_bytes` counts.
+const HEAD_FRAME: usize = 1024;
+
 /// Why the service does not listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -48,6 +53,9 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// Connections could take every file that the process may have open.
+    #[error(transparent)]
+    TooFewFiles(#[from] TooFewFiles),
     /// The operating system failed the listener.
     #[error("the HTTP server failed")]
     Failed(#[from] std::io::Error),
@@ -66,6 +74,8 @@ pub(super) struct Service<A> {
     pub(super) app: A,
     /// How connections begin.
     pub(super) entrance: Entrance,
+    /// How many there may be.
+    pub(super) admission: Admission,
     /// Answers those requests that no service sees.
     pub(super) refusal: fn(&AppState, Unread<'_>) -> Vec<u8>,
     pub(super) workers: usize,
@@ -118,13 +128,16 @@ impl Listener {
         // Ends the connections on which nothing goes on.
         let (farewell, farewells) = watch::channel(false);
         let make = move || {
-            let patience = patience(&state);
+            let bounds = Bounds {
+                head_bytes: state.limits.head_bytes + HEAD_FRAME,
+                linger: LINGER,
+            };
             let app = (service.app)(&state)
                 .into_factory()
                 .map_err(|error| error.error_response());
             let http = HttpService::build()
                 .keep_alive(state.server.keep_alive)
-                .client_request_timeout(patience.head)
+                .client_request_timeout(state.limits.head_time)
                 .client_disconnect_timeout(LINGER)
                 .local_addr(address)
                 .on_connect_ext(|turn: &Turn, data| {
@@ -145,21 +158,21 @@ impl Listener {
                 let farewells = farewells.clone();
                 async move {
                     let http = Rc::new(http.new_service(()).await?);
-                    Ok::<_, ()>(fn_service(move |io| {
-                        let connected = connect(Arc::clone(&entrance), io, patience, Rc::clone(&refusal));
+                    Ok::<_, ()>(fn_service(move |(io, admitted): (TcpStream, Admitted)| {
+                        let connected = connect(Arc::clone(&entrance), io, bounds, Rc::clone(&refusal));
                         let (http, mut farewells) = (Rc::clone(&http), farewells.clone());
                         async move {
                             let (connection, peer) = connected.await?;
                             // An error is the end of the listener, and an end all the same.
                             let farewell = async move { drop(farewells.wait_for(|is_said| *is_said).await) };
-                            take_turns(http, connection.until(farewell), peer, keep_alive, LINGER).await
+                            take_turns(http, connection.until(farewell), peer, keep_alive, &admitted).await
                         }
                     }))
                 }
             })
         };
         let mut workers = Workers::start(service.name, service.workers, make)?;
-        workers.accept(socket, stop).await?;
+        workers.accept(socket, Arc::new(service.admission), stop).await?;
         tokio::select! {
             () = workers.end(service.shutdown_timeout) => {}
             never = say(&farewell) => match never {},
@@ -179,28 +192,20 @@ async fn say(farewell: &watch::Sender<bool>) -> Infallible {
 async fn connect(
     entrance: Arc<Entrance>,
     io: TcpStream,
-    patience: Patience,
+    bounds: Bounds,
     refusal: Refusals,
 ) -> Result<(Connection<Transport>, Option<SocketAddr>), DispatchError> {
     let peer = io.peer_addr().ok();
     match entrance.admit(io).await {
         Arrival::Ready(transport) => {
             let refusal: Refusal = Rc::new(move |bare_head| refusal(Unread::Refused(bare_head)));
-            Ok((Connection::new(transport, patience, refusal), peer))
+            Ok((Connection::new(transport, bounds, refusal), peer))
         }
         Arrival::Astray(transport) => {
-            let mut connection = Connection::new(transport, patience, Rc::new(move |_| refusal(Unread::Plain)));
+            let mut connection = Connection::new(transport, bounds, Rc::new(move |_| refusal(Unread::Plain)));
             poll_fn(|context| connection.tell(context, "")).await?;
             Err(DispatchError::DisconnectTimeout)
         }
         Arrival::Nobody => Err(DispatchError::DisconnectTimeout),
-    }
-}
-
-fn patience(state: &AppState) -> Patience {
-    Patience {
-        head: state.limits.head_time,
-        rest: state.server.keep_alive + state.limits.head_time,
-        linger: LINGER,
     }
 }

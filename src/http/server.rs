@@ -13,6 +13,8 @@ use actix_web::web::Data;
 
 use tokio::time::sleep;
 
+use super::admission::Admission;
+use super::descriptors;
 use super::edge::edge;
 use super::listener::{Listener, ServerError, Service};
 use super::measure::{measure, measure_unread};
@@ -21,7 +23,7 @@ use super::routes;
 use super::state::AppState;
 use super::transport::Entrance;
 use super::unread::refuse_unread;
-use crate::config::{LimitSettings, ServerSettings};
+use crate::config::{DatabaseSettings, LimitSettings, ServerSettings};
 use crate::service::Vault;
 use crate::telemetry::Tracer;
 use crate::tls::Certificates;
@@ -38,10 +40,12 @@ impl Server {
     pub fn bind(
         settings: &ServerSettings,
         limits: &LimitSettings,
+        database: &DatabaseSettings,
         certificates: Option<Certificates>,
         vault: Arc<Vault>,
         tracer: Option<Tracer>,
     ) -> Result<Self, ServerError> {
+        descriptors::ensure(settings.max_connections, database.max_connections)?;
         if let Some(warning) = settings.public_url_warning() {
             tracing::warn!(setting = "server.public_url", "{warning}");
         }
@@ -54,7 +58,7 @@ impl Server {
                 settings,
                 limits,
                 scheme,
-                openapi::document(),
+                &openapi::document(),
                 tracer,
             )),
         })
@@ -81,6 +85,7 @@ impl Server {
             name: "pushvault",
             app: api,
             entrance: Entrance::new(certificates.clone(), &state),
+            admission: Admission::new(&state.server, &state.metrics),
             refusal: |state, unread| {
                 let (status, answer) = refuse_unread(unread);
                 measure_unread(&state.metrics, status);

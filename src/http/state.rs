@@ -5,10 +5,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use actix_web::web::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::runtime::Handle;
 use utoipa::openapi::OpenApi;
 
+use super::room::Room;
 use crate::config::{LimitSettings, ServerSettings};
 use crate::metrics::Metrics;
 use crate::service::{Vault, VaultError};
@@ -21,8 +23,10 @@ pub(super) struct AppState {
     pub(super) limits: LimitSettings,
     /// `http` or `https`, as callers without a proxy between write it.
     pub(super) scheme: &'static str,
-    /// The OpenAPI document.
-    pub(super) openapi: OpenApi,
+    /// The OpenAPI document, as JSON.
+    pub(super) openapi: Bytes,
+    /// Room for large bodies and answers.
+    pub(super) room: Room,
     pub(super) metrics: Arc<Metrics>,
     /// Whether the service was asked to stop.
     pub(super) is_draining: AtomicBool,
@@ -40,7 +44,7 @@ impl AppState {
         server: &ServerSettings,
         limits: &LimitSettings,
         scheme: &'static str,
-        openapi: OpenApi,
+        openapi: &OpenApi,
         tracer: Option<Tracer>,
     ) -> Self {
         Self {
@@ -49,7 +53,9 @@ impl AppState {
             server: server.clone(),
             limits: limits.clone(),
             scheme,
-            openapi,
+            // Texts and numbers alone, which always serialise.
+            openapi: serde_json::to_vec(openapi).unwrap_or_default().into(),
+            room: Room::new(limits),
             is_draining: AtomicBool::new(false),
             tracer,
             forgotten_proxy: RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN)),

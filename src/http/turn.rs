@@ -20,8 +20,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use super::activity::Activity;
+use super::admission::Admitted;
 use super::connection::Connection;
 use super::transport::{LocalAddress, Transport};
+use super::unread::too_large;
 
 /// A connection that a parser has.
 pub(super) struct Turn(Rc<RefCell<Connection<Transport>>>);
@@ -36,13 +38,13 @@ impl Turn {
     }
 }
 
-/// Serves a connection to its end. It may rest for `keep_alive`, and take `linger` to end.
+/// Serves a connection to its end. It may rest for `keep_alive`, unless it has to make way for another.
 pub(super) async fn take_turns<S>(
     http: Rc<S>,
     connection: Connection<Transport>,
     peer: Option<SocketAddr>,
     keep_alive: Duration,
-    linger: Duration,
+    admitted: &Admitted,
 ) -> Result<(), DispatchError>
 where
     S: Service<(Turn, Option<SocketAddr>), Response = (), Error = DispatchError>,
@@ -50,13 +52,17 @@ where
     let connection = Rc::new(RefCell::new(connection));
     loop {
         http.call((Turn(Rc::clone(&connection)), peer)).await?;
+        if connection.borrow().is_head_too_large() {
+            let head = too_large();
+            poll_fn(|context| connection.borrow_mut().tell(context, &head)).await?;
+        }
         if !connection.borrow().rests() {
             return Ok(());
         }
         let next = poll_fn(|context| connection.borrow_mut().poll_next(context));
-        if !timeout(keep_alive, next).await.unwrap_or(false) {
-            let end = poll_fn(|context| connection.borrow_mut().poll_end(context));
-            let _ = timeout(linger, end).await;
+        let next = async { timeout(keep_alive, next).await.unwrap_or(false) };
+        if !admitted.idle(next).await {
+            poll_fn(|context| connection.borrow_mut().poll_end(context)).await?;
             return Ok(());
         }
     }

@@ -33,11 +33,18 @@ pub(super) enum Unread<'a> {
 pub(super) fn refuse_unread(unread: Unread<'_>) -> (StatusCode, Vec<u8>) {
     match unread {
         Unread::Refused(bare_head) => refuse(bare_head, UNREADABLE),
-        Unread::Plain => {
-            let date = OffsetDateTime::now_utc().format(DATE).unwrap_or_default();
-            refuse(&format!("HTTP/1.1 400 Bad Request\r\ndate: {date}\r\n"), PLAIN)
-        }
+        Unread::Plain => refuse(&bare_head("400 Bad Request"), PLAIN),
     }
+}
+
+/// What the HTTP parser would write of a head that has too many bytes, which it has not seen all of.
+pub(super) fn too_large() -> String {
+    bare_head("431 Request Header Fields Too Large")
+}
+
+fn bare_head(status: &str) -> String {
+    let date = OffsetDateTime::now_utc().format(DATE).unwrap_or_default();
+    format!("HTTP/1.1 {status}\r\ndate: {date}\r\n")
 }
 
 fn refuse(bare_head: &str, unreadable: &str) -> (StatusCode, Vec<u8>) {

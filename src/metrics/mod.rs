@@ -64,6 +64,10 @@ metrics! {
     http_request_duration: Labelled<Histogram, 2> = histograms("pushvault_http_request_duration_seconds", ["method", "route"], || Histogram::new(REQUEST_BUCKETS));
     /// Requests of the API under way
     http_requests_in_flight: Gauge = gauge("pushvault_http_requests_in_flight");
+    /// Connections that were closed as they came, by the bound that was reached
+    connections_refused: Labelled<Counter, 1> = counters_from_zero("pushvault_connections_refused_total", "bound", &["address", "total", "admin"]);
+    /// Connections that are open, by the listener that they came to
+    connections: Labelled<Gauge, 1> = gauges("pushvault_connections", ["listener"]);
     /// Requests that a limit on how often kept out
     rate_limited: Labelled<Counter, 1> = counters_from_zero("pushvault_rate_limited_total", "limit", &["account", "address", "failed_authentications"]);
     /// Connections to the database that are open

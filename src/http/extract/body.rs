@@ -1,6 +1,7 @@
 //! The body of a create or an update: a form, or JSON with the same names.
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web;
 use futures_util::StreamExt as _;
 use zeroize::Zeroizing;
@@ -10,21 +11,34 @@ use super::parameters::{PARAMETERS, Parameter};
 use crate::config::LimitSettings;
 use crate::domain::credential::CredentialInput;
 use crate::domain::form;
+use crate::domain::sid::AccountSid;
+use crate::http::activity::Activity;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::request_meta::RequestMeta;
+use crate::http::room::SMALL;
+use crate::http::shares::Share;
+use crate::http::state::AppState;
+
+/// The room that a large body takes up, until what it asks for is done.
+type BodyRoom = Option<Share<AccountSid>>;
 
 /// Reads the parameters of a create or an update. Unknown ones are ignored; of a name that comes twice the last counts.
 pub(in crate::http) async fn credential_input(
+    request: &HttpRequest,
     meta: &RequestMeta,
     payload: web::Payload,
-    limits: &LimitSettings,
-) -> Result<CredentialInput, ApiError> {
-    let body = tokio::time::timeout(limits.body_time, read(payload, limits.body_bytes))
+    state: &AppState,
+) -> Result<(CredentialInput, BodyRoom), ApiError> {
+    if let Some(activity) = request.conn_data::<Activity>() {
+        activity.want_body();
+    }
+    let limits = &state.limits;
+    let (body, room) = tokio::time::timeout(limits.body_time, read(meta, payload, state))
         .await
         .map_err(|_| ApiError::new(ErrorCode::TooSlow))??;
     let mut input = CredentialInput::default();
     if body.is_empty() {
-        return Ok(input);
+        return Ok((input, room));
     }
     match media_type(meta).as_str() {
         "application/x-www-form-urlencoded" => {
@@ -45,7 +59,7 @@ pub(in crate::http) async fn credential_input(
         }
         _ => return Err(ApiError::new(ErrorCode::UnsupportedMediaType)),
     }
-    Ok(input)
+    Ok((input, room))
 }
 
 fn no_json_of_texts() -> ApiError {
@@ -66,13 +80,18 @@ fn not_too_many<T>(mut parameters: impl Iterator<Item = T>, limits: &LimitSettin
     Ok(())
 }
 
-async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-    let mut body = Zeroizing::new(Vec::new());
+async fn read(
+    meta: &RequestMeta,
+    mut payload: web::Payload,
+    state: &AppState,
+) -> Result<(Zeroizing<Vec<u8>>, BodyRoom), ApiError> {
+    let max_bytes = state.limits.body_bytes;
+    let (mut body, mut room) = (Zeroizing::new(Vec::new()), None);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| {
             ApiError::with_message(
                 ErrorCode::InvalidRequest,
-                "The request body ended early: send it whole, with the right Content-Length",
+                "The request body ended early: send it whole, with the right Content-Length or in whole chunks",
             )
         })?;
         if body.len() + chunk.len() > max_bytes {
@@ -81,9 +100,16 @@ async fn read(mut payload: web::Payload, max_bytes: usize) -> Result<Zeroizing<V
                 format!("Request Entity Too Large: send at most {max_bytes} bytes"),
             ));
         }
+        if room.is_none() && body.len() + chunk.len() > SMALL {
+            room = Some(state.room.for_body(meta.account_sid(), content_length(meta))?);
+        }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok((body, room))
+}
+
+fn content_length(meta: &RequestMeta) -> Option<usize> {
+    meta.headers().get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn media_type(meta: &RequestMeta) -> String {

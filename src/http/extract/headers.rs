@@ -48,7 +48,7 @@ pub(in crate::http) fn not_too_large(
 }
 
 /// Refuses a request for a host that is none (RFC 9112, section 3.2).
-pub(super) fn usable_host(meta: &RequestMeta) -> Result<(), ValidationError> {
+pub(in crate::http) fn usable_host(meta: &RequestMeta) -> Result<(), ValidationError> {
     if meta.has_unusable_host() {
         return Err(ValidationError::with_message(
             "Host",

@@ -9,6 +9,6 @@ mod query;
 
 pub(super) use authorization::authenticate;
 pub(super) use body::credential_input;
-pub(super) use headers::{idempotency_key, not_too_large, precondition};
+pub(super) use headers::{idempotency_key, not_too_large, precondition, usable_host};
 pub(super) use parameters::{PARAMETERS, Parameter, ParameterKind};
 pub(super) use query::{AuditQuery, PAGE_PARAMETERS, audit_query, page_input};

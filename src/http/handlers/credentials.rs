@@ -27,7 +27,7 @@ pub(in crate::http) async fn create(
     let scope = authenticate(&request, &meta, &state).await?;
     let list_url = Whereabouts::of(&request, &meta, &state)?.list_url();
     let key = idempotency_key(&meta)?;
-    let input = credential_input(&meta, payload, &state.limits).await?;
+    let (input, _room) = credential_input(&request, &meta, payload, &state).await?;
     let context = meta.context();
     let created = state
         .run(|vault| async move { vault.create_credential(&context, &scope, input, key.as_ref()).await })
@@ -82,7 +82,7 @@ pub(in crate::http) async fn update(
     let list_url = Whereabouts::of(&request, &meta, &state)?.list_url();
     let sid = credential_sid(&request)?;
     let precondition = precondition(&meta)?;
-    let input = credential_input(&meta, payload, &state.limits).await?;
+    let (input, _room) = credential_input(&request, &meta, payload, &state).await?;
     let context = meta.context();
     let credential = state
         .run(|vault| async move {
