@@ -210,8 +210,8 @@ mod tests {
         })
     }
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -230,35 +230,35 @@ mod tests {
             ("10.0.0.7", false),
             ("198.51.100.1", false),
         ] {
-            let admitted = admission.admit(address(peer)).await;
+            let admitted = admission.admit(Some(address(peer))).await;
             assert_eq!(admitted.is_some(), is_let_in, "{peer}");
             held.extend(admitted);
         }
         let counted = |bound: &'static str| admission.metrics.connections_refused.of([bound.into()]).get();
         assert_eq!((counted("address"), counted("total")), (2, 2));
         held.remove(0);
-        assert!(admission.admit(address("192.0.2.1")).await.is_some());
+        assert!(admission.admit(Some(address("192.0.2.1"))).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_makes_way_and_one_with_a_request_does_not() {
         let admission = admission(3, 2);
-        let busy = admission.admit(address("192.0.2.1")).await.unwrap();
-        let [one, two] = ["192.0.2.1", "198.51.100.1"].map(|peer| admission.admit(address(peer)));
+        let busy = admission.admit(Some(address("192.0.2.1"))).await.unwrap();
+        let [one, two] = ["192.0.2.1", "198.51.100.1"].map(|peer| admission.admit(Some(address(peer))));
         let (one, two) = (one.await.unwrap(), two.await.unwrap());
         assert!(one.idle(ready(true)).await);
         let idle = |admitted: Admitted| tokio::spawn(async move { admitted.idle(pending()).await });
         let of_two = idle(two);
         tokio::task::yield_now().await;
         // The address has its share, and none of its own connections is idle.
-        assert!(admission.admit(address("192.0.2.1")).await.is_none());
+        assert!(admission.admit(Some(address("192.0.2.1"))).await.is_none());
         let of_one = idle(one);
         tokio::task::yield_now().await;
         // Its own gives way, not the one that has been idle for longest.
-        let third = admission.admit(address("192.0.2.1")).await;
+        let third = admission.admit(Some(address("192.0.2.1"))).await;
         assert!(third.is_some() && !of_one.await.unwrap() && !of_two.is_finished());
         // The total is reached: the one that has been idle for longest gives way, whosever it is.
-        let fourth = admission.admit(address("203.0.113.1")).await;
+        let fourth = admission.admit(Some(address("203.0.113.1"))).await;
         assert!(fourth.is_some() && !of_two.await.unwrap());
         drop(busy);
     }

@@ -1,5 +1,6 @@
 //! Callers who ask for too much, send too much, or take too long.
 
+mod connections;
 mod rate_limit;
 mod size;
 mod slow;
