@@ -128,10 +128,7 @@ impl Listener {
         // Ends the connections on which nothing goes on.
         let (farewell, farewells) = watch::channel(false);
         let make = move || {
-            let bounds = Bounds {
-                head_bytes: state.limits.head_bytes + HEAD_FRAME,
-                linger: LINGER,
-            };
+            let bounds = bounds(&state);
             let app = (service.app)(&state)
                 .into_factory()
                 .map_err(|error| error.error_response());
@@ -207,5 +204,12 @@ async fn connect(
             Err(DispatchError::DisconnectTimeout)
         }
         Arrival::Nobody => Err(DispatchError::DisconnectTimeout),
+    }
+}
+
+fn bounds(state: &AppState) -> Bounds {
+    Bounds {
+        head_bytes: state.limits.head_bytes + HEAD_FRAME,
+        linger: LINGER,
     }
 }
