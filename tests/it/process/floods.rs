@@ -43,8 +43,8 @@ fn whatever_many_connections_send_or_leave_unread_memory_stays_bounded() {
     let admin = service.admin.clone().unwrap();
     let before = resident(process);
     for flood in floods(&account) {
+        let is_over = AtomicBool::new(false);
         let peak = thread::scope(|scope| {
-            let is_over = AtomicBool::new(false);
             for _ in 0..CONNECTIONS {
                 scope.spawn(|| send(&host, &flood, &is_over));
             }
