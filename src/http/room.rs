@@ -8,7 +8,7 @@ use crate::config::LimitSettings;
 use crate::domain::sid::AccountSid;
 
 /// What takes up no more than this is small.
-pub(super) const SMALL: usize = 16 * 1024;
+pub(super) const SMALL: usize = 8 * 1024;
 
 /// An account's part of the whole is one of so many.
 const PARTS: usize = 4;
