@@ -86,10 +86,10 @@ impl Admission {
     }
 
     /// Lets a connection in, or not. An idle one makes way for it, of its own address where that has its share.
-    pub(super) async fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Admitted> {
-        let peer = peer.map(|address| address.to_canonical());
+    pub(super) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Admitted> {
+        let peer = peer.to_canonical();
         let is_exempt = |address: &IpAddr| self.exempt.iter().any(|network| network.contains(address));
-        let address = peer.filter(|address| !is_exempt(address)).map(network);
+        let address = Some(peer).filter(|peer| !is_exempt(peer)).map(network);
         let (connections, address) = (&self.connections, &address);
         let mut taken = connections.take(*address, 1);
         if let Err(exhausted) = &taken {
@@ -122,7 +122,7 @@ impl Admission {
         self.metrics.connections.of([self.listener.into()]).set(open);
     }
 
-    fn refused(&self, exhausted: Exhausted, peer: Option<IpAddr>) {
+    fn refused(&self, exhausted: Exhausted, peer: IpAddr) {
         let bound = match exhausted {
             Exhausted::Share => "address",
             Exhausted::Total if self.listener == ADMIN => ADMIN,
@@ -134,7 +134,7 @@ impl Admission {
             tracing::warn!(
                 refused = self.untold.swap(0, Ordering::Relaxed),
                 bound,
-                source_address = peer.map(tracing::field::display),
+                source_address = tracing::field::display(peer),
                 "connections were refused: there are as many as there may be; bound and address are those of the last one"
             );
         }
@@ -210,8 +210,8 @@ mod tests {
         })
     }
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[tokio::test(start_paused = true)]

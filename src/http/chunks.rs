@@ -78,17 +78,15 @@ impl Chunks {
                 State::Digit
             }
             (State::Digit | State::Space, b'\t' | b' ') => State::Space,
-            (State::Digit | State::Space, b';') => State::Extension,
             (State::Digit | State::Space | State::Extension, b'\r') => State::SizeLineFeed,
-            (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => State::Extension,
+            (State::Digit | State::Space, b';') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => State::Extension,
             (State::SizeLineFeed, b'\n') if self.left > 0 => State::Data,
-            (State::SizeLineFeed, b'\n') => State::Line,
+            (State::SizeLineFeed | State::TrailerLineFeed, b'\n') => State::Line,
             (State::DataReturn, b'\r') => State::DataLineFeed,
             (State::DataLineFeed, b'\n') => State::FirstDigit,
             (State::Line, b'\r') => State::EndLineFeed,
             (State::TrailerField, b'\r') => State::TrailerLineFeed,
             (State::Line | State::TrailerField, _) => State::TrailerField,
-            (State::TrailerLineFeed, b'\n') => State::Line,
             (State::EndLineFeed, b'\n') => return Part::End,
             _ => return Part::Malformed,
         };
@@ -102,7 +100,7 @@ fn digit(byte: u8) -> u64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use actix_http::h1::{Codec, Message};
