@@ -86,10 +86,10 @@ impl Admission {
     }
 
     /// Lets a connection in, or not. An idle one makes way for it, of its own address where that has its share.
-    pub(super) async fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Admitted> {
-        let peer = peer.map(|address| address.to_canonical());
+    pub(super) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Admitted> {
+        let peer = peer.to_canonical();
         let is_exempt = |address: &IpAddr| self.exempt.iter().any(|network| network.contains(address));
-        let address = peer.filter(|address| !is_exempt(address)).map(network);
+        let address = Some(peer).filter(|peer| !is_exempt(peer)).map(network);
         let (connections, address) = (&self.connections, &address);
         let mut taken = connections.take(*address, 1);
         if let Err(exhausted) = &taken {
@@ -122,7 +122,7 @@ impl Admission {
         self.metrics.connections.of([self.listener.into()]).set(open);
     }
 
-    fn refused(&self, exhausted: Exhausted, peer: Option<IpAddr>) {
+    fn refused(&self, exhausted: Exhausted, peer: IpAddr) {
         let bound = match exhausted {
             Exhausted::Share => "address",
             Exhausted::Total if self.listener == ADMIN => ADMIN,
@@ -134,7 +134,7 @@ impl Admission {
             tracing::warn!(
                 refused = self.untold.swap(0, Ordering::Relaxed),
                 bound,
-                source_address = peer.map(tracing::field::display),
+                source_address = tracing::field::display(peer),
                 "connections were refused: there are as many as there may be; bound and address are those of the last one"
             );
         }
@@ -230,35 +230,35 @@ mod tests {
             ("10.0.0.7", false),
             ("198.51.100.1", false),
         ] {
-            let admitted = admission.admit(Some(address(peer))).await;
+            let admitted = admission.admit(address(peer)).await;
             assert_eq!(admitted.is_some(), is_let_in, "{peer}");
             held.extend(admitted);
         }
         let counted = |bound: &'static str| admission.metrics.connections_refused.of([bound.into()]).get();
         assert_eq!((counted("address"), counted("total")), (2, 2));
         held.remove(0);
-        assert!(admission.admit(Some(address("192.0.2.1"))).await.is_some());
+        assert!(admission.admit(address("192.0.2.1")).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_makes_way_and_one_with_a_request_does_not() {
         let admission = admission(3, 2);
-        let busy = admission.admit(Some(address("192.0.2.1"))).await.unwrap();
-        let [one, two] = ["192.0.2.1", "198.51.100.1"].map(|peer| admission.admit(Some(address(peer))));
+        let busy = admission.admit(address("192.0.2.1")).await.unwrap();
+        let [one, two] = ["192.0.2.1", "198.51.100.1"].map(|peer| admission.admit(address(peer)));
         let (one, two) = (one.await.unwrap(), two.await.unwrap());
         assert!(one.idle(ready(true)).await);
         let idle = |admitted: Admitted| tokio::spawn(async move { admitted.idle(pending()).await });
         let of_two = idle(two);
         tokio::task::yield_now().await;
         // The address has its share, and none of its own connections is idle.
-        assert!(admission.admit(Some(address("192.0.2.1"))).await.is_none());
+        assert!(admission.admit(address("192.0.2.1")).await.is_none());
         let of_one = idle(one);
         tokio::task::yield_now().await;
         // Its own gives way, not the one that has been idle for longest.
-        let third = admission.admit(Some(address("192.0.2.1"))).await;
+        let third = admission.admit(address("192.0.2.1")).await;
         assert!(third.is_some() && !of_one.await.unwrap() && !of_two.is_finished());
         // The total is reached: the one that has been idle for longest gives way, whosever it is.
-        let fourth = admission.admit(Some(address("203.0.113.1"))).await;
+        let fourth = admission.admit(address("203.0.113.1")).await;
         assert!(fourth.is_some() && !of_two.await.unwrap());
         drop(busy);
     }

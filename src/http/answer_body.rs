@@ -11,7 +11,7 @@ use actix_web::web::Bytes;
 use super::shares::Share;
 use crate::domain::sid::AccountSid;
 
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 8 * 1024;
 
 /// A body that is given piece by piece.
 pub(super) struct AnswerBody {

@@ -78,8 +78,8 @@ impl Chunks {
                 State::Digit
             }
             (State::Digit | State::Space, b'\t' | b' ') => State::Space,
-            (State::Digit | State::Space, b';') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => State::Extension,
             (State::Digit | State::Space | State::Extension, b'\r') => State::SizeLineFeed,
+            (State::Digit | State::Space, b';') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => State::Extension,
             (State::SizeLineFeed, b'\n') if self.left > 0 => State::Data,
             (State::SizeLineFeed | State::TrailerLineFeed, b'\n') => State::Line,
             (State::DataReturn, b'\r') => State::DataLineFeed,

@@ -24,10 +24,11 @@ use super::head::{may_stay_open, request_body};
 use super::operation::{Matched, Place, known_method};
 use super::request_meta::RequestMeta;
 use super::room::NoRoom;
+use super::shares::Share;
 use super::state::AppState;
 use super::trace;
 use super::view::{self, ErrorView};
-use crate::domain::sid::{CredentialSid, EventSid, RequestSid};
+use crate::domain::sid::{AccountSid, CredentialSid, EventSid, RequestSid};
 use crate::metrics::Stopwatch;
 use crate::service::VaultError;
 use crate::telemetry::{RequestSpan, chain};
@@ -72,9 +73,9 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         if let Some(error) = &refusal {
             response = answer(response, error);
         }
-        response = match in_room(&meta, &state, response) {
-            Ok(response) => response,
-            Err(response) => answer(response, refusal.insert(ApiError::new(ErrorCode::Unavailable))),
+        response = match room(&meta, &state, &response) {
+            Ok(room) => in_pieces(response, room),
+            Err(NoRoom) => answer(response, refusal.insert(NoRoom.into())),
         };
         let error_code = refusal.map(|error| error.code.number());
         let duration = stopwatch.elapsed();
@@ -190,28 +191,24 @@ fn is_open(response: &ServiceResponse) -> bool {
     matched.and_then(|matched| matched.right(request.method())).is_none()
 }
 
-/// The answer in pieces, with the room that it takes up; or as it was, where there is none for it.
-#[expect(clippy::result_large_err, reason = "the answer goes on its way in either case")]
-fn in_room(
-    meta: &RequestMeta,
-    state: &AppState,
-    response: ServiceResponse,
-) -> Result<ServiceResponse, ServiceResponse> {
-    let BodySize::Sized(length) = response.response().body().size() else {
-        return Ok(response);
-    };
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    // What is in memory for everybody is in pieces already, and no room of an account.
-    let Some(account_sid) = meta.account_sid().filter(|_| length > 0) else {
-        return Ok(response);
-    };
-    match state.room.for_answer(Some(account_sid), length) {
-        Ok(room) => Ok(response.map_body(|_, body| match body.try_into_bytes() {
-            Ok(bytes) => BoxBody::new(AnswerBody::new(bytes, room)),
-            Err(body) => body,
-        })),
-        Err(NoRoom) => Err(response),
+/// The room that an answer takes up. What strangers are answered is small, or in memory once for everybody.
+fn room(meta: &RequestMeta, state: &AppState, response: &ServiceResponse) -> Result<Option<Share<AccountSid>>, NoRoom> {
+    match (response.response().body().size(), meta.account_sid()) {
+        (BodySize::Sized(length), Some(account_sid)) => {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            state.room.for_answer(account_sid, length)
+        }
+        _ => Ok(None),
     }
+}
+
+/// The answer with a body that is given piece by piece, and holds its room until then.
+fn in_pieces(response: ServiceResponse, room: Option<Share<AccountSid>>) -> ServiceResponse {
+    response.map_body(|_, body| match body.try_into_bytes() {
+        Ok(bytes) if !bytes.is_empty() => BoxBody::new(AnswerBody::new(bytes, room)),
+        Ok(bytes) => BoxBody::new(bytes),
+        Err(body) => body,
+    })
 }
 
 /// Puts the one error body, and the headers that belong to its status, in the place of whatever the response had.

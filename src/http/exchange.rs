@@ -7,11 +7,11 @@ use super::framing::{Framing, Stage};
 
 /// How many bytes the parser is given at once, so that it holds no more of a body than that and what the handler has not
 /// taken yet.
-const AT_ONCE: usize = 16 * 1024;
+const AT_ONCE: usize = 8 * 1024;
 
 /// How much of a body the parser is given before anybody asks for it. So much a stranger may have kept before the login is
 /// known; a body within it is read although the request is refused, and the connection stays open.
-const UNASKED_BODY: usize = 16 * 1024;
+const UNASKED_BODY: usize = 8 * 1024;
 
 /// One request and its answer.
 #[derive(Default)]

@@ -178,13 +178,6 @@ impl Listener {
     }
 }
 
-fn bounds(state: &AppState) -> Bounds {
-    Bounds {
-        head_bytes: state.limits.head_bytes + HEAD_FRAME,
-        linger: LINGER,
-    }
-}
-
 /// Ends connections on which nothing goes on, after the time for one more request on each.
 async fn say(farewell: &watch::Sender<bool>) -> Infallible {
     sleep(FAREWELL).await;
@@ -211,5 +204,12 @@ async fn connect(
             Err(DispatchError::DisconnectTimeout)
         }
         Arrival::Nobody => Err(DispatchError::DisconnectTimeout),
+    }
+}
+
+fn bounds(state: &AppState) -> Bounds {
+    Bounds {
+        head_bytes: state.limits.head_bytes + HEAD_FRAME,
+        linger: LINGER,
     }
 }

@@ -8,7 +8,7 @@ use crate::config::LimitSettings;
 use crate::domain::sid::AccountSid;
 
 /// What takes up no more than this is small.
-pub(super) const SMALL: usize = 16 * 1024;
+pub(super) const SMALL: usize = 8 * 1024;
 
 /// An account's part of the whole is one of so many.
 const PARTS: usize = 4;
@@ -52,13 +52,13 @@ impl Room {
     /// Room for an answer.
     pub(super) fn for_answer(
         &self,
-        account_sid: Option<AccountSid>,
+        account_sid: AccountSid,
         length: usize,
     ) -> Result<Option<Share<AccountSid>>, NoRoom> {
         if length <= SMALL {
             return Ok(None);
         }
-        self.take(account_sid, length).map(Some)
+        self.take(Some(account_sid), length).map(Some)
     }
 
     fn take(&self, account_sid: Option<AccountSid>, amount: usize) -> Result<Share<AccountSid>, NoRoom> {

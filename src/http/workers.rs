@@ -108,7 +108,7 @@ impl Workers {
 
     /// Gives a connection to a thread, or closes it where there are as many as there may be.
     async fn take(&mut self, connection: std::net::TcpStream, peer: SocketAddr, admission: &Arc<Admission>) {
-        let Some(admitted) = admission.admit(Some(peer.ip())).await else {
+        let Some(admitted) = admission.admit(peer.ip()).await else {
             return;
         };
         if let Some(queue) = self.queues.get(self.next) {

@@ -1,6 +1,7 @@
 //! Callers who ask for too much, send too much, or take too long.
 
 mod connections;
+mod hanging_up;
 mod rate_limit;
 mod size;
 mod slow;

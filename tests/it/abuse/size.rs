@@ -130,3 +130,34 @@ async fn an_early_answer_arrives_whole_at_a_client_that_still_sends() {
     }
     assert_eq!(owner.get(LIST).await.json(200)["credentials"], json!([]));
 }
+
+#[tokio::test]
+async fn large_bodies_and_answers_find_room_or_are_503() {
+    let app = TestApp::spawn_with(migrated_database(), |settings| settings.limits.buffer_bytes = 400_000).await;
+    let owner = app.account("a");
+    let form = "application/x-www-form-urlencoded";
+    let body = |size: usize| format!("Type=gcm&X={}", "x".repeat(size));
+    owner.post_body(LIST, form, body(20_000)).await.json(201);
+    app.copy_credential(999).await;
+    owner.get(LIST).await.json(200);
+
+    // An account has a quarter. What is small needs no room.
+    let refused = owner.get(&format!("{LIST}?PageSize=1000")).await;
+    refused.is_error(503, 20503, "Service Unavailable");
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    let events = app.audit_count().await;
+    let refused = owner.post_body(LIST, form, body(60_000)).await;
+    refused.is_error(503, 20503, "Service Unavailable");
+    assert_eq!(app.audit_count().await, events + 1);
+
+    // What found room gives it back.
+    for _ in 0..5 {
+        owner.post_body(LIST, form, body(30_000)).await.json(201);
+        owner.get(&format!("{LIST}?PageSize=200")).await.json(200);
+    }
+    let counted: i64 = sqlx::query_scalar("select count(*) from credentials")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(counted, 1005);
+}

@@ -29,6 +29,7 @@ mod dev_root_key;
 mod drill;
 mod failover;
 mod faults;
+mod floods;
 mod memory;
 mod migrate;
 mod recovery;

@@ -1,10 +1,12 @@
 //! What `pushvault serve` refuses to start with. It says why and what to do, repeats no secret, and changes nothing.
 
+use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use pushvault_crypto::KeyEncryptionKey;
 
-use super::support::Deployment;
+use super::support::{Deployment, clean, run, wrapped};
 use crate::harness::ReservedPort;
 
 /// Words that may stand anywhere in an address or a passphrase, and nowhere in what is printed.
@@ -165,4 +167,34 @@ fn a_wrong_passphrase() {
     serve_is_refused(&deployment, &["wrong root key", "the passphrase gives none", "kek add"]);
     let deployment = deployment.with("KEK__PASSPHRASE", "");
     serve_is_refused(&deployment, &["no root key"]);
+}
+
+/// The command with this limit on open files.
+fn with_open_files(limit: &str, command: &Command) -> Command {
+    let mut shell = clean(Command::new("sh"));
+    shell.args(["-c", &format!(r#"ulimit {limit} && exec "$@""#), "sh"]);
+    wrapped(shell, command)
+}
+
+#[test]
+fn fewer_open_files_than_connections_may_take() {
+    let deployment = Deployment::migrated().with("ADMIN__LISTEN", "127.0.0.1:0");
+    let serve = deployment.command(&["serve"]);
+    let words = [
+        "server.max_connections",
+        "586 open files",
+        "may have 585",
+        "LimitNOFILE",
+    ];
+    run(with_open_files("-n 585", &serve)).refused(1, &words);
+
+    // What the process may allow itself, it does.
+    let service = deployment.start(with_open_files("-S -n 300", &serve));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", service.program.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = files
+        .and_then(|files| files.split_whitespace().next())
+        .map(str::to_owned);
+    assert_eq!(soft.as_deref(), Some("586"));
+    service.stop();
 }

@@ -1,6 +1,5 @@
 //! What goes over the wire around the credential resource: heads and headers, hosts, retries, preconditions, validation.
 
-mod behind;
 mod forwarded;
 mod http;
 mod idempotency;

@@ -252,3 +252,26 @@ async fn a_host_that_is_none_is_never_repeated_decision_27() {
         assert!(!format!("{:?}", answer.headers).contains("evil"), "{host}");
     }
 }
+
+#[tokio::test]
+async fn a_host_that_is_none_or_several_is_400_wherever_it_is_sent_decision_26() {
+    let app = TestApp::spawn().await;
+    let owner = app.account("a");
+    for target in [
+        "/v2/Credentials",
+        "/healthz",
+        "/readyz",
+        "/docs",
+        "/openapi.json",
+        "/nowhere",
+    ] {
+        for host in ["chat.twilio.com, notify.twilio.com", "a,b", "a/b", "a b", "a:b", "[::1"] {
+            let header = format!("Host: {host}");
+            let request = raw_request_of(&owner, &format!("GET {target} HTTP/1.1"), &[&header], "");
+            let message = "Invalid value for header Host: send the name or address that you call, and its port";
+            app.exchange(&request).is_error(400, 20001, message);
+        }
+        let request = raw_request_of(&owner, &format!("GET {target} HTTP/1.1"), &["Host: a", "Host: a"], "");
+        app.exchange(&request).json(400);
+    }
+}

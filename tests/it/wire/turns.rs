@@ -79,3 +79,98 @@ async fn a_body_whose_length_nobody_tells_is_the_last_on_its_connection() {
     assert_eq!(answer.header("connection"), Some("close"));
     connection.is_closed();
 }
+
+#[tokio::test]
+async fn nothing_behind_the_last_request_of_a_connection_is_carried_out() {
+    for app in TestApp::over_both(|_| {}).await {
+        let owner = app.account("a");
+        let authorization = format!("Authorization: {}", owner.authorization());
+        let line = format!("POST {LIST} HTTP/1.1");
+        let behind = raw_request_of(&owner, &line, &["Host: x"], "Type=gcm");
+        let list = |version: &str| format!("GET {LIST} HTTP/{version}");
+        let lasts = [
+            raw_request_of(&owner, &list("1.1"), &["Host: x", "Connection: close"], ""),
+            raw_request_of(&owner, &list("1.0"), &[], ""),
+            raw_request_of(
+                &owner,
+                &list("1.1"),
+                &["Host: x", "Connection: upgrade", "Upgrade: h2c"],
+                "",
+            ),
+            raw_request(
+                &[&list("1.1"), "Host: x", &authorization, "Transfer-Encoding: chunked"],
+                "0\r\n\r\n",
+            ),
+            raw_request(
+                &[&list("1.1"), "Host: x", &authorization, "Transfer-Encoding: chunked"],
+                "1\r\nx\r\n0\r\nX: y\r\n\r\n",
+            ),
+        ];
+        for last in lasts {
+            // In one piece, and cut so that what is behind comes with the end of the last request.
+            for cut in [0, last.len() - 1] {
+                let all = [last.as_slice(), &behind, &behind].concat();
+                let mut connection = app.connect();
+                connection.send(&all[..cut]);
+                std::thread::sleep(REST);
+                connection.send(&all[cut..]);
+                connection.answer().json(200);
+                connection.is_closed();
+            }
+        }
+        assert_eq!(credentials(&app).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn an_older_client_that_keeps_its_connection_is_served_on_it() {
+    for app in TestApp::over_both(|_| {}).await {
+        let owner = app.account("a");
+        let request = raw_request_of(
+            &owner,
+            &format!("POST {LIST} HTTP/1.0"),
+            &["Connection: keep-alive"],
+            "Type=gcm",
+        );
+        let mut connection = app.connect();
+        connection.send(&request.repeat(3));
+        for _ in 0..3 {
+            connection.answer().json(201);
+        }
+        connection.send(&request);
+        connection.answer().json(201);
+        assert_eq!(credentials(&app).await, 4);
+    }
+}
+
+#[tokio::test]
+async fn half_a_head_behind_another_request_has_the_time_of_a_head() {
+    for app in TestApp::over_both(|settings| settings.limits.head_time = Duration::from_secs(1)).await {
+        for behind in ["GET /healthz HTTP/1.1\r\nHost: x\r\nX: y", "G"] {
+            let mut connection = app.connect();
+            let healthz = raw_request(&["GET /healthz HTTP/1.1", "Host: x"], behind);
+            connection.send(&healthz);
+            connection.answer().json(200);
+            let message = "The request did not come in time: send it again, without pauses";
+            connection.answer().is_error(408, 20001, message);
+            connection.is_closed();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_line_behind_a_body_begins_no_request() {
+    for app in TestApp::over_both(|settings| settings.limits.head_time = Duration::from_secs(1)).await {
+        let owner = app.account("a");
+        let line = format!("POST {LIST} HTTP/1.1");
+        let mut request = raw_request_of(&owner, &line, &["Host: x"], "Type=gcm");
+        request.extend_from_slice(b"\r\n");
+        let mut connection = app.connect();
+        for _ in 0..2 {
+            connection.send(&request);
+            connection.answer().json(201);
+            // Longer than a head has time.
+            assert!(connection.look(Duration::from_millis(2500)).is_none());
+        }
+    }
+}

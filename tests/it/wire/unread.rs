@@ -92,10 +92,11 @@ async fn a_head_that_no_parser_takes_is_refused_in_full_decision_29() {
 }
 
 #[tokio::test]
-async fn a_head_beyond_what_the_parser_holds_is_refused_in_full_however_much_still_comes_decision_29() {
+async fn a_head_beyond_the_limit_is_refused_in_full_however_much_still_comes_decision_29() {
     let log = Log::from_now();
     for app in TestApp::over_both(|_| {}).await {
-        for kib in [130, 1024] {
+        // The first is a little more than the limit: nothing more has to come for the answer.
+        for kib in [18, 130, 1024] {
             let head = format!("GET {LIST} HTTP/1.1\r\nX-Long: {}", "x".repeat(kib * 1024));
             let mut connection = app.connect();
             connection.send(head.as_bytes());
@@ -178,6 +179,24 @@ async fn a_bad_head_behind_good_requests_is_refused_after_their_answers_decision
                 assert_eq!(page["credentials"].as_array().unwrap().len(), 1000);
             }
             is_refused(&mut connection, 400, UNREADABLE);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_head_behind_a_request_of_an_older_client_is_refused_in_full_decision_29() {
+    for app in TestApp::over_both(|_| {}).await {
+        let older = raw_request(&["GET /healthz HTTP/1.0", "Connection: keep-alive"], "");
+        let long = format!("GET / HTTP/1.0\r\nX: {}", "x".repeat(18 * 1024)).into_bytes();
+        for (behind, status, message) in [
+            (b"no HTTP\r\n\r\n".to_vec(), 400, UNREADABLE),
+            (long, 431, TOO_LARGE),
+            (b"POST / HTTP/1.0\r\n\r\n".to_vec(), 400, UNREADABLE),
+        ] {
+            let mut connection = app.connect();
+            connection.send(&[older.as_slice(), &behind].concat());
+            connection.answer().json(200);
+            is_refused(&mut connection, status, message);
         }
     }
 }

@@ -56,9 +56,10 @@ fn is_forgotten(deployment: &Deployment, tls: Option<&TlsClient>) {
         "a token in a head that no parser takes",
         unreadable.token.as_ref().unwrap(),
     );
+    let odd = odd_requests(&mut canaries);
     let pieces = Pieces::of(canaries.all()).without_what_is_in(process);
 
-    let connections = send(&service.url, tls, [&account, &api_key], &requests);
+    let mut connections = send(&service.url, tls, [&account, &api_key], &requests);
     let mut refused = connect(&service.url, tls);
     refused.send(
         &[unreadable.head(&account), "Content-Length: none\r\n\r\n".to_owned()]
@@ -67,6 +68,7 @@ fn is_forgotten(deployment: &Deployment, tls: Option<&TlsClient>) {
     );
     assert_eq!(refused.answer().status, 400);
     drop(refused);
+    connections.extend(send_oddly(&service.url, tls, &account, &odd));
     thread::sleep(REST);
     nothing_is_left(&pieces, process);
     drop(connections);
@@ -119,6 +121,40 @@ fn send(url: &str, tls: Option<&TlsClient>, logins: [&Login; 2], requests: &[Req
             .collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     })
+}
+
+/// Creates that are sent as few clients send them.
+fn odd_requests(canaries: &mut Canaries) -> Vec<Request> {
+    (0..ODD.len())
+        .map(|number| {
+            let secret = fresh_secret();
+            canaries.add(&format!("a secret that is sent oddly, {number}"), &secret);
+            Request::form("sent oddly", &[("Type", "fcm"), ("Secret", &secret)], 201)
+        })
+        .collect()
+}
+
+/// What is changed of a request that is sent oddly.
+const ODD: [fn(String) -> String; 4] = [
+    // An older client that keeps its connection.
+    |text| text.replacen("HTTP/1.1\r\n", "HTTP/1.0\r\nConnection: keep-alive\r\n", 1),
+    // An empty line behind the body.
+    |text| text + "\r\n",
+    |text| "\r\n".to_owned() + &text + "\r\n\r\n",
+    // A request behind it.
+    |text| text + "GET /healthz HTTP/1.1\r\nHost: vault\r\n\r\n",
+];
+
+/// Sends each on a connection of its own, which stays open.
+fn send_oddly(url: &str, tls: Option<&TlsClient>, login: &Login, requests: &[Request]) -> Vec<RawConnection> {
+    let sent = ODD.iter().zip(requests).map(|(oddly, request)| {
+        let text = String::from_utf8(request.bytes(login)).unwrap();
+        let mut connection = connect(url, tls);
+        connection.send(oddly(text).as_bytes());
+        assert_eq!(connection.answer().status, request.status);
+        connection
+    });
+    sent.collect()
 }
 
 /// Creates of every kind, in forms and in JSON, and what is refused.
